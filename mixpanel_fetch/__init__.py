@@ -1,0 +1,117 @@
+"""mixpanel-fetch: every Mixpanel profile, concurrently and completely, in a store of your own.
+
+Importing this package patches nothing, configures nothing, loads no plugin; each public name
+loads its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from mixpanel_fetch._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from mixpanel_fetch.batch import Batch as Batch
+    from mixpanel_fetch.client import MixpanelAPIClient as MixpanelAPIClient
+    from mixpanel_fetch.errors import AuthenticationError as AuthenticationError
+    from mixpanel_fetch.errors import ConfigError as ConfigError
+    from mixpanel_fetch.errors import FetchInterruptedError as FetchInterruptedError
+    from mixpanel_fetch.errors import MixpanelFetchError as MixpanelFetchError
+    from mixpanel_fetch.errors import PaymentRequiredError as PaymentRequiredError
+    from mixpanel_fetch.errors import PluginError as PluginError
+    from mixpanel_fetch.errors import QueryError as QueryError
+    from mixpanel_fetch.errors import RateLimitError as RateLimitError
+    from mixpanel_fetch.errors import ServerError as ServerError
+    from mixpanel_fetch.errors import SessionExpiredError as SessionExpiredError
+    from mixpanel_fetch.errors import StorageError as StorageError
+    from mixpanel_fetch.errors import TableExistsError as TableExistsError
+    from mixpanel_fetch.errors import TableNotFoundError as TableNotFoundError
+    from mixpanel_fetch.errors import TransportError as TransportError
+    from mixpanel_fetch.hookspecs import BaseEngine as BaseEngine
+    from mixpanel_fetch.hookspecs import BaseLoad as BaseLoad
+    from mixpanel_fetch.hookspecs import SinkSpec as SinkSpec
+    from mixpanel_fetch.hookspecs import StrategySpec as StrategySpec
+    from mixpanel_fetch.hookspecs import TransformSpec as TransformSpec
+    from mixpanel_fetch.hookspecs import hookimpl as hookimpl
+    from mixpanel_fetch.model import Credentials as Credentials
+    from mixpanel_fetch.model import LoadReport as LoadReport
+    from mixpanel_fetch.model import Page as Page
+    from mixpanel_fetch.model import PageFailure as PageFailure
+    from mixpanel_fetch.model import ProfileBatchProgress as ProfileBatchProgress
+    from mixpanel_fetch.model import ProfileQuery as ProfileQuery
+    from mixpanel_fetch.model import RunInfo as RunInfo
+    from mixpanel_fetch.protocols import FetchStrategy as FetchStrategy
+    from mixpanel_fetch.protocols import PageSource as PageSource
+    from mixpanel_fetch.protocols import ResumableEngine as ResumableEngine
+    from mixpanel_fetch.protocols import StorageEngine as StorageEngine
+    from mixpanel_fetch.protocols import TableLoad as TableLoad
+    from mixpanel_fetch.result import FetchResult as FetchResult
+    from mixpanel_fetch.result import ParallelProfileFetchResult as ParallelProfileFetchResult
+    from mixpanel_fetch.secret import Secret as Secret
+    from mixpanel_fetch.services import FetcherService as FetcherService
+    from mixpanel_fetch.services import (
+        ParallelProfileFetcherService as ParallelProfileFetcherService,
+    )
+    from mixpanel_fetch.workspace import Workspace as Workspace
+
+_HOMES = {
+    "batch": ("Batch",),
+    "client": ("MixpanelAPIClient",),
+    "errors": (
+        "AuthenticationError",
+        "ConfigError",
+        "FetchInterruptedError",
+        "MixpanelFetchError",
+        "PaymentRequiredError",
+        "PluginError",
+        "QueryError",
+        "RateLimitError",
+        "ServerError",
+        "SessionExpiredError",
+        "StorageError",
+        "TableExistsError",
+        "TableNotFoundError",
+        "TransportError",
+    ),
+    "hookspecs": (
+        "BaseEngine",
+        "BaseLoad",
+        "SinkSpec",
+        "StrategySpec",
+        "TransformSpec",
+        "hookimpl",
+    ),
+    "model": (
+        "Credentials",
+        "LoadReport",
+        "Page",
+        "PageFailure",
+        "ProfileBatchProgress",
+        "ProfileQuery",
+        "RunInfo",
+    ),
+    "protocols": (
+        "FetchStrategy",
+        "PageSource",
+        "ResumableEngine",
+        "StorageEngine",
+        "TableLoad",
+    ),
+    "result": ("FetchResult", "ParallelProfileFetchResult"),
+    "secret": ("Secret",),
+    "services": ("FetcherService", "ParallelProfileFetcherService"),
+    "workspace": ("Workspace",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  (names are strings, computed)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

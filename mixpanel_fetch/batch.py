@@ -1,0 +1,160 @@
+"""Batch: the rows of one page, kept in columns."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+
+# An instant as Mixpanel writes it, with the fraction and the offset that others add. What does not
+# match ("infinity", a date alone, an epoch number) is no instant and stays among the properties.
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})0*)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return the instant that ``text`` names, in UTC, or None where it names none.
+
+    Without an offset the time is UTC: Mixpanel's ``$last_seen`` carries none (its data-type page
+    documents dates as ISO in UTC). A fraction finer than a microsecond is no match, because a
+    ``datetime`` could not hold the same instant.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in (None, "Z") else f"{offset[:3]}:{offset[-2:]}"
+    try:
+        instant = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '').ljust(6, '0')}{zone}")
+        return instant.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def encode_properties(properties: Mapping[str, Any]) -> bytes:
+    """Return ``properties`` as one JSON object in UTF-8.
+
+    Raises TypeError or ValueError for what JSON cannot hold. A lone surrogate becomes U+FFFD.
+    """
+    try:
+        return _encode(properties)
+    except (msgspec.MsgspecError, UnicodeError, OverflowError):
+        # msgspec refuses integers beyond 64 bits and lone surrogates; the standard library takes
+        # the first, and "replace" mends the second.
+        text = json.dumps(properties, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _utc(value: datetime | str | None) -> datetime | None:
+    if isinstance(value, str):
+        instant = parse_instant(value)
+        if instant is None:
+            raise ValueError(f"last_seen is not an instant: {value!r}")
+        return instant
+    if value is None:
+        return None
+    return (
+        value.replace(tzinfo=timezone.utc)
+        if value.tzinfo is None
+        else value.astimezone(timezone.utc)
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one page, one list a column, all of one length.
+
+    ``distinct_ids``: ids as text. ``properties``: one JSON object a row, as UTF-8 bytes; each
+    value has the very bytes that Mixpanel sent. ``last_seen``: aware datetimes in UTC, or None.
+    ``$last_seen`` is absent from ``properties`` exactly where ``last_seen`` holds that instant.
+
+    Treat a batch and its lists as read-only: a transform returns a new one.
+    """
+
+    distinct_ids: list[str] = field(default_factory=list)
+    properties: list[bytes] = field(default_factory=list)
+    last_seen: list[datetime | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not len(self.distinct_ids) == len(self.properties) == len(self.last_seen):
+            raise ValueError("the columns of a Batch must have one length")
+
+    def __len__(self) -> int:
+        return len(self.distinct_ids)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dict: ``distinct_id``, ``properties`` (parsed), ``last_seen``."""
+        columns = zip(self.distinct_ids, self.properties, self.last_seen, strict=True)
+        for distinct_id, properties, last_seen in columns:
+            yield {
+                "distinct_id": distinct_id,
+                "properties": json.loads(properties),
+                "last_seen": last_seen,
+            }
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Batch:
+        """Build a batch from what :meth:`rows` yields.
+
+        ``properties`` and ``last_seen`` may be left out. A naive ``last_seen`` is taken as UTC.
+        Raises KeyError without a ``distinct_id``, TypeError or ValueError for values that are
+        not of these types.
+        """
+        batch = cls()
+        for row in rows:
+            if not isinstance(row["distinct_id"], str):
+                raise TypeError(f"distinct_id must be text, not {row['distinct_id']!r}")
+            properties = row.get("properties") or {}
+            if not isinstance(properties, Mapping):
+                raise TypeError(f"properties must be a mapping, not {properties!r}")
+            batch.distinct_ids.append(row["distinct_id"])
+            batch.properties.append(encode_properties(properties))
+            batch.last_seen.append(_utc(row.get("last_seen")))
+        return batch
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export the columns through the Arrow C stream interface, without a copy in Python.
+
+        Columns: ``distinct_id`` and ``properties`` as strings, ``last_seen`` as a timestamp in
+        microseconds, UTC. Needs pyarrow or arro3-core; raises ImportError without either.
+        """
+        properties = [text.decode() for text in self.properties]
+        try:
+            pa = importlib.import_module("pyarrow")
+        except ImportError:
+            return self._arro3_stream(properties, requested_schema)
+        table = pa.table(
+            {
+                "distinct_id": pa.array(self.distinct_ids, pa.string()),
+                "properties": pa.array(properties, pa.string()),
+                "last_seen": pa.array(self.last_seen, pa.timestamp("us", "UTC")),
+            }
+        )
+        capsule: object = table.__arrow_c_stream__(requested_schema)
+        return capsule
+
+    def _arro3_stream(self, properties: list[str], requested_schema: object | None) -> object:
+        arro3 = importlib.import_module("arro3.core")
+        micros = [
+            None if seen is None else (seen - _EPOCH) // _MICROSECOND for seen in self.last_seen
+        ]
+        kind = arro3.DataType
+        table = arro3.Table.from_pydict(
+            {
+                "distinct_id": arro3.Array(self.distinct_ids, kind.string()),
+                "properties": arro3.Array(properties, kind.string()),
+                "last_seen": arro3.Array(micros, kind.int64()).cast(kind.timestamp("us", tz="UTC")),
+            }
+        )
+        capsule: object = table.__arrow_c_stream__(requested_schema)
+        return capsule

@@ -1,0 +1,231 @@
+"""The values that travel through a fetch. All are frozen; none knows where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from mixpanel_fetch.batch import Batch as Batch
+from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.secret import Secret as Secret
+
+Mode = Literal["create", "append", "replace", "merge"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+REGIONS = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}
+"""Region to host (Mixpanel's API overview, "Servers")."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who asks, for which project, in which region.
+
+    A service account has ``username`` and ``secret``, and needs ``project_id``; a project secret
+    (``api_secret``) stands alone and is retired by Mixpanel on 2027-03-03. ``region`` is ``us``,
+    ``eu`` or ``in``; ``workspace_id`` is that of a data view. Raises ConfigError for credentials
+    that could not work.
+    """
+
+    username: str | None = None
+    secret: Secret | None = None
+    project_id: str | None = None
+    region: str = "us"
+    workspace_id: str | None = None
+    api_secret: Secret | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("secret", "api_secret"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, Secret(value))
+        for name in ("project_id", "workspace_id"):
+            value = getattr(self, name)
+            if value is not None and not (str(value).isascii() and str(value).isdigit()):
+                raise ConfigError(f"{name} must be a number, not a token or a name")
+            object.__setattr__(self, name, None if value is None else str(value))
+        if self.region not in REGIONS:
+            raise ConfigError(f"unknown region {self.region!r}; it is one of us, eu, in")
+        if self.api_secret:
+            return
+        if not (self.username and self.secret):
+            raise ConfigError(
+                "no credentials: set MP_USERNAME and MP_SECRET (a service account) and"
+                " MP_PROJECT_ID, or try `mp demo`, which needs none"
+            )
+        if not self.project_id:
+            raise ConfigError("a service account needs a project: set MP_PROJECT_ID")
+
+
+@dataclass(frozen=True)
+class ProfileQuery:
+    """Which profiles, and what of them: the query part of an Engage request.
+
+    ``where`` is a Mixpanel expression, ``cohort_id`` the number of a saved cohort as text,
+    ``output_properties`` the names of the properties wanted (None: all). Raises ConfigError for
+    what could never be asked, so that no request is spent on it.
+    """
+
+    where: str | None = None
+    cohort_id: str | None = None
+    output_properties: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.where is not None and not self.where.strip():
+            raise ConfigError("the where expression is empty; leave it out to fetch every profile")
+        if self.cohort_id is not None:
+            cohort = str(self.cohort_id).strip()
+            if not (cohort.isascii() and cohort.isdigit()):
+                raise ConfigError(f"cohort must be an integer id, not {self.cohort_id!r}")
+            object.__setattr__(self, "cohort_id", cohort)
+        if self.output_properties is not None:
+            if isinstance(self.output_properties, str):
+                raise ConfigError("output_properties is a list of names, not one text")
+            names = tuple(self.output_properties)
+            if not names or not all(isinstance(name, str) and name for name in names):
+                raise ConfigError("output_properties needs at least one name, and no empty one")
+            object.__setattr__(self, "output_properties", names)
+
+    def form(self) -> dict[str, str]:
+        """Return the form fields of a request (Mixpanel's "Query Profiles" reference).
+
+        A cohort comes with ``include_all_users=false``: the API's own default is true and would
+        add ids that have no profile.
+        """
+        fields: dict[str, str] = {}
+        if self.where is not None:
+            fields["where"] = self.where
+        if self.cohort_id is not None:
+            fields["filter_by_cohort"] = json.dumps({"id": int(self.cohort_id)})
+            fields["include_all_users"] = "false"
+        if self.output_properties is not None:
+            fields["output_properties"] = json.dumps(list(self.output_properties))
+        return fields
+
+    def document(self) -> dict[str, Any]:
+        """Return the parts that were given, JSON-able: for metadata and fingerprints."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row without a usable id or properties: where it stood in its page, and why it was left."""
+
+    page: int
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as it came: ``rows_received`` counts rejected rows too.
+
+    ``bytes_received`` is the decoded body's length, ``attempts`` the requests it took,
+    ``repaired_values`` how many values no JSON reader would have taken as they were.
+    ``short`` is True when the page stayed under the rows due from it.
+    """
+
+    index: int
+    batch: Batch
+    rows_received: int
+    bytes_received: int = 0
+    attempts: int = 1
+    rejected: tuple[Rejection, ...] = ()
+    repaired_values: int = 0
+    short: bool = False
+
+
+@dataclass(frozen=True)
+class PageFailure:
+    """A page that could not be had (``stage="fetch"``) or transformed (``stage="transform"``)."""
+
+    index: int
+    stage: Literal["fetch", "transform"]
+    error: BaseException
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class ProfileBatchProgress:
+    """One page has landed, or failed for good.
+
+    ``rows`` is what landed of it; ``total_pages`` the number of pages in the run.
+    """
+
+    page_index: int
+    total_pages: int
+    rows: int
+    success: bool
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.page_index < 0 or self.rows < 0:
+            raise ValueError("page_index and rows cannot be negative")
+        if self.total_pages <= self.page_index:
+            raise ValueError("page_index must be below total_pages")
+        if self.success and self.error is not None:
+            raise ValueError("a page that succeeded has no error")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-able document of this progress."""
+        from mixpanel_fetch.schemas import ProgressSchema
+
+        return dict(ProgressSchema().dump(self))
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is known of a run once page 0 is there. ``destination`` never holds a secret.
+
+    ``total`` is the number of matching profiles that page 0 announced; ``page_size`` the rows a
+    full page holds; ``transforms`` the chain as the user wrote it, in order.
+    """
+
+    run_id: str
+    table: str
+    mode: Mode
+    query: ProfileQuery
+    session_id: str | None
+    total: int | None
+    page_size: int
+    total_pages: int
+    transforms: tuple[str, ...]
+    fingerprint: Mapping[str, str]
+    started_at: datetime
+    destination: str
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a sink says of a published load; None where it does not know.
+
+    ``total_rows``: rows of this run now in the table. ``duplicate_rows``: rows that another row
+    of the same id in this run replaced. ``inserted`` and ``updated``: rows new to the table, and
+    rows that were there before. ``repaired_values``: values the sink had to replace.
+    """
+
+    total_rows: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    duplicate_rows: int = 0
+    repaired_values: int = 0
+
+
+RunStatus = Literal["running", "suspended", "partial", "complete", "aborted"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as a destination remembers it: what it was, how it ended, which pages it holds."""
+
+    info: RunInfo
+    status: RunStatus
+    landed_pages: frozenset[int] = frozenset()
+    total_rows: int | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def missing_pages(self) -> tuple[int, ...]:
+        """The pages of the run that never landed, in order."""
+        return tuple(i for i in range(self.info.total_pages) if i not in self.landed_pages)

@@ -1,0 +1,132 @@
+"""What the core asks of a strategy, a transform and a sink, and what it gives them.
+
+Nothing here has to be inherited: an object with these methods will do.
+:class:`~mixpanel_fetch.hookspecs.BaseLoad` and ``BaseEngine`` supply what most sinks share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.model import LoadReport, Mode, Page, PageFailure, RunInfo, RunRecord
+
+
+class Gate(Protocol):
+    """Who may have a request in flight. One slot a request, given back by :meth:`release`."""
+
+    def acquire(self) -> None:
+        """Wait for a slot and take it. Works in greenlets and threads."""
+
+    def release(self) -> None:
+        """Give the slot back."""
+
+
+class PageSource(Protocol):
+    """The pages of one session, as a strategy sees them.
+
+    ``fetch`` and ``attempt`` may be called from greenlets and from any thread, several at once.
+    """
+
+    total_pages: int
+
+    def fetch(self, index: int) -> Page:
+        """Return page ``index``. Raises MixpanelFetchError after its own retries."""
+
+    def attempt(self, index: int) -> Page | PageFailure:
+        """Return page ``index``, or its failure as a value. Never raises a MixpanelFetchError."""
+
+    def portable(self) -> PageFetcher:
+        """Return a picklable twin, for another process."""
+
+
+class PageFetcher(Protocol):
+    """A picklable description of a :class:`PageSource`; it carries the credentials."""
+
+    def open(self, gate: Gate) -> PageSource:
+        """Return a source that takes its slots from ``gate``."""
+
+
+class FetchStrategy(Protocol):
+    """Decides which pages are asked for when, and how many at once."""
+
+    def run(self, source: PageSource, pages: Sequence[int]) -> Iterator[Page | PageFailure]:
+        """Yield the outcome of each index in ``pages`` exactly once, in any order.
+
+        Hold no more than a few pages: the consumer may be slower than the network. Closing the
+        iterator early must stop what is under way.
+        """
+
+
+Transform = Callable[[Batch], "Batch | None"]
+"""Called with one page's batch, pages in any order, always in the run's own thread.
+
+Returns a new batch, or None to keep nothing of the page. Must not change its input. What it
+raises fails that page and is not tried again.
+"""
+
+
+class TableLoad(Protocol):
+    """One run's way into one table. All calls of a run come from one thread."""
+
+    def landed_pages(self) -> frozenset[int]:
+        """Return the pages already held, of the run that this one resumes; else an empty set."""
+
+    def write(self, page_index: int, batch: Batch) -> int:
+        """Land one page, whole or not at all, and return the rows landed. Pages come in any order.
+
+        An empty batch is written too, so that its page counts as landed.
+        """
+
+    def commit(self) -> LoadReport | None:
+        """Make the table visible, whole."""
+
+    def suspend(self) -> None:
+        """Optional: keep what landed for a resume, the table as before ``begin``. Else: abort."""
+
+    def abort(self) -> None:
+        """Leave the table as before ``begin``, and keep nothing."""
+
+
+class StorageEngine(Protocol):
+    """Where tables live: what a sink plugin's factory returns.
+
+    Open connections in ``check`` or ``begin`` and let go of them in ``close``: the factory runs
+    in another thread, and the next run brings another one.
+
+    Optional: ``capabilities: frozenset[str]`` (else those of the SinkSpec count), ``check(table,
+    mode)`` (raises before any request is spent), ``count(table) -> int | None`` (rows of a table,
+    None where there is none: asked before an empty answer replaces one), ``interrupt()`` (called
+    from another thread: make a running call end soon).
+    """
+
+    def begin(self, table: str, mode: Mode, run: RunInfo) -> TableLoad:
+        """Prepare to load ``table``. Raises TableExistsError, TableNotFoundError."""
+
+    def close(self) -> None:
+        """Let go of every resource. Called once at the end of each run; may be called twice."""
+
+
+@runtime_checkable
+class ResumableEngine(Protocol):
+    """What the capability ``resume`` promises beyond :class:`StorageEngine`.
+
+    A page is durable when ``write`` returns, and ``begin`` with the ``run_id`` of an interrupted
+    run opens its staging again.
+    """
+
+    def begin(self, table: str, mode: Mode, run: RunInfo) -> TableLoad:
+        """As in :class:`StorageEngine`."""
+
+    def close(self) -> None:
+        """As in :class:`StorageEngine`."""
+
+    def interrupted(self, table: str) -> RunInfo | None:
+        """Return the run of ``table`` that can be resumed, or None."""
+
+    def runs(self) -> Sequence[RunRecord]:
+        """Return every run that the destination remembers, the newest first."""
+
+    def discard(self, run_id: str) -> None:
+        """Drop an interrupted run and its staging. Raises ConfigError for an unknown one."""
