@@ -19,7 +19,7 @@ _INSTANT = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
-_encode = msgspec.json.Encoder().encode
+encode_raw = msgspec.json.Encoder().encode
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -47,7 +47,7 @@ def encode_properties(properties: Mapping[str, Any]) -> bytes:
     Raises TypeError or ValueError for what JSON cannot hold. A lone surrogate becomes U+FFFD.
     """
     try:
-        return _encode(properties)
+        return encode_raw(properties)
     except (msgspec.MsgspecError, UnicodeError, OverflowError):
         # msgspec refuses integers beyond 64 bits and lone surrogates; the standard library takes
         # the first, and "replace" mends the second.

@@ -10,6 +10,8 @@ class MixpanelFetchError(Exception):
     """
 
     exit_code = 1
+    attempts = 1
+    """How many requests were made before this was raised."""
 
     def __reduce__(self) -> tuple[object, ...]:
         # Failures travel between processes: keep attributes that __init__ takes as keywords.
@@ -55,13 +57,22 @@ class RateLimitError(MixpanelFetchError):
 class ServerError(MixpanelFetchError):
     """Mixpanel failed (5xx), or answered something that its API does not promise.
 
-    ``transient`` says whether asking again may help.
+    ``transient`` says whether asking again may help, ``retry_after`` in how many seconds the
+    server wants to be asked (None: it did not say).
     """
 
-    def __init__(self, message: str, *, status: int | None = None, transient: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        transient: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.transient = transient
+        self.retry_after = retry_after
 
 
 class QueryError(MixpanelFetchError):

@@ -179,7 +179,8 @@ class RunInfo:
     """What is known of a run once page 0 is there. ``destination`` never holds a secret.
 
     ``total`` is the number of matching profiles that page 0 announced; ``page_size`` the rows a
-    full page holds; ``transforms`` the chain as the user wrote it, in order.
+    full page holds; ``transforms`` the chain as the user wrote it, in order; ``batch_size`` the
+    most rows that one INSERT may carry, for sinks that insert.
     """
 
     run_id: str
@@ -194,6 +195,7 @@ class RunInfo:
     fingerprint: Mapping[str, str]
     started_at: datetime
     destination: str
+    batch_size: int = 1000
 
 
 @dataclass(frozen=True)

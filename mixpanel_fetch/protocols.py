@@ -22,6 +22,9 @@ class Gate(Protocol):
     def release(self) -> None:
         """Give the slot back."""
 
+    def narrow(self) -> None:
+        """Let fewer through for a while: the server says that too many run at once."""
+
 
 class PageSource(Protocol):
     """The pages of one session, as a strategy sees them.

@@ -1,0 +1,81 @@
+"""What a status code and its body mean (facts of Mixpanel's API: "Status codes", "Rate limits")."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+from mixpanel_fetch.errors import (
+    AuthenticationError,
+    MixpanelFetchError,
+    PaymentRequiredError,
+    QueryError,
+    ServerError,
+    SessionExpiredError,
+)
+from mixpanel_fetch.quota import LONGEST_SANE_WAIT, parse_retry_after, read_rate_limit
+from mixpanel_fetch.transport import Answer
+
+_LONGEST_MESSAGE = 300  # characters of a server's text that are worth a line
+
+
+def error_of(answer: Answer) -> MixpanelFetchError | None:
+    """Return the error that ``answer`` stands for, None for a 200."""
+    status = answer.status
+    if status == 200:
+        return None
+    text = server_text(answer.body)
+    if status == 429:
+        return read_rate_limit(answer.headers, text)
+    if status >= 500:
+        asked = parse_retry_after(answer.headers.get("Retry-After"))
+        sane = asked if asked is not None and asked <= LONGEST_SANE_WAIT else None
+        return ServerError(f"Mixpanel failed with {status}", status=status, retry_after=sane)
+    if status == 400:
+        return _bad_request(text)
+    if status in {401, 403}:
+        return AuthenticationError(
+            f"Mixpanel refused the credentials ({status}: {text}); check MP_USERNAME, MP_SECRET,"
+            " MP_PROJECT_ID and MP_REGION"
+        )
+    if status == 402:
+        return PaymentRequiredError(f"the project's plan has no Query API (402: {text})")
+    if status in {413, 414}:
+        return QueryError(f"the query is too long for Mixpanel ({status})")
+    if 300 <= status < 400:
+        target = urlsplit(answer.headers.get("Location", "")).netloc.rpartition("@")[2]
+        return ServerError(
+            f"the server redirects to {target or 'another address'}, which is not followed with"
+            " credentials; check MP_REGION and MP_API_BASE_URL",
+            status=status,
+            transient=False,
+        )
+    return ServerError(
+        f"unexpected answer {status}: {text}; check MP_API_BASE_URL", status=status, transient=False
+    )
+
+
+def _bad_request(text: str) -> MixpanelFetchError:
+    if "unable to authenticate" in text.lower():
+        return AuthenticationError(
+            f"Mixpanel refused the credentials (400: {text}); check MP_USERNAME, MP_SECRET,"
+            " MP_PROJECT_ID and MP_REGION"
+        )
+    if "uncached query" in text.lower():
+        return SessionExpiredError("the session expired: Mixpanel no longer holds its result")
+    return QueryError(f"Mixpanel refused the query (400: {text})")
+
+
+def server_text(body: bytes) -> str:
+    """Return what an error body says, as one short line; JSON bodies say it under ``error``."""
+    text = body[:65_536].decode("utf-8", "replace")
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and isinstance(document.get("error"), str):
+        text = document["error"]
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if line.startswith("<"):
+        return "an HTML page"
+    return line[:_LONGEST_MESSAGE] or "no reason given"

@@ -1,0 +1,169 @@
+"""From the names a user gives to a Plan: plugins found, options shared out, factories called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+from mixpanel_fetch.config import (
+    PARALLEL_STRATEGY,
+    SEQUENTIAL_STRATEGY,
+    Destination,
+    Settings,
+    options_for,
+)
+from mixpanel_fetch.errors import ConfigError, PluginError
+from mixpanel_fetch.model import MODES, Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.plan import NamedTransform, Plan, Sink
+from mixpanel_fetch.plugins import PluginHost, Registered, default_host
+from mixpanel_fetch.protocols import StorageEngine, Transform
+from mixpanel_fetch.secret import redact_uri
+
+
+@dataclass(frozen=True)
+class FetchRequest:
+    """Everything a user may say of one fetch. Checked when it is made; raises ConfigError."""
+
+    table: str
+    query: ProfileQuery = field(default_factory=ProfileQuery)
+    mode: Mode = "create"
+    parallel: bool = False
+    max_workers: int | None = None
+    strategy: str | None = None
+    transforms: Sequence[str | Transform] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    page_size: int | None = None
+    batch_size: int = 1000
+    allow_partial: bool = False
+    allow_empty: bool = False
+    on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
+    cancel: Event | None = None
+
+    def __post_init__(self) -> None:
+        if not self.table or not self.table.strip():
+            raise ConfigError("the table needs a name")
+        if self.mode not in MODES:
+            raise ConfigError(f"unknown mode {self.mode!r}; it is one of {', '.join(MODES)}")
+        for name, value in (
+            ("workers", self.max_workers),
+            ("page_size", self.page_size),
+            ("batch_size", self.batch_size),
+        ):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, not {value}")
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy asked for, or the one that ``parallel`` stands for."""
+        return self.strategy or (PARALLEL_STRATEGY if self.parallel else SEQUENTIAL_STRATEGY)
+
+
+class Assembler:
+    """Makes plans: finds plugins in ``host``, gives each the options that are meant for it."""
+
+    def __init__(self, host: PluginHost | None = None, settings: Settings | None = None) -> None:
+        self.host = host or default_host()
+        self._settings = settings or Settings()
+
+    def plan(self, request: FetchRequest, destination: str | StorageEngine) -> Plan:
+        """Return the plan for ``request``. Raises PluginError, ConfigError.
+
+        ``destination`` is a URI, or an engine made by the caller.
+        """
+        strategy = self.host.strategy(request.strategy_name)
+        transforms = [self._named_transform(one) for one in request.transforms]
+        target = Destination.parse(destination) if isinstance(destination, str) else None
+        sink = self.host.sink(target.sink) if target else None
+        used = [strategy, *(one for one, _ in transforms if one is not None)]
+        shares = _share_out(request.options, [*used, *([sink] if sink else [])])
+        engine = strategy.make(
+            max_workers=request.max_workers, options=self._options(strategy, shares)
+        )
+        return Plan(
+            table=request.table,
+            mode=request.mode,
+            query=request.query,
+            sink=self._sink(destination, target, sink, shares),
+            strategy=engine,
+            strategy_label=str(strategy),
+            transforms=tuple(
+                self._transform(registered, text, shares) for registered, text in transforms
+            ),
+            page_size=request.page_size,
+            batch_size=request.batch_size,
+            allow_partial=request.allow_partial,
+            allow_empty=request.allow_empty,
+            on_batch_complete=request.on_batch_complete,
+            cancel=request.cancel,
+            host=self.host,
+            warnings=tuple(getattr(engine, "warnings", ())),
+        )
+
+    def _named_transform(
+        self, given: str | Transform
+    ) -> tuple[Registered[Any] | None, str | Transform]:
+        if not isinstance(given, str):
+            return None, given
+        return self.host.transform(given.partition(":")[0]), given
+
+    def _transform(
+        self,
+        registered: Registered[Any] | None,
+        given: str | Transform,
+        shares: dict[str, dict[str, str]],
+    ) -> NamedTransform:
+        if registered is None or not isinstance(given, str):
+            label = getattr(given, "__qualname__", type(given).__name__)
+            return NamedTransform(label, label, given)  # type: ignore[arg-type]
+        _, mark, argument = given.partition(":")
+        options = self._options(registered, shares)
+        function = registered.make(argument if mark else None, options=options)
+        identity = redact_uri(f"{given} {sorted(options.items())} {registered.provider}")
+        return NamedTransform(given, identity, function, registered)
+
+    def _sink(
+        self,
+        destination: str | StorageEngine,
+        target: Destination | None,
+        registered: Registered[Any] | None,
+        shares: dict[str, dict[str, str]],
+    ) -> Sink:
+        if target is None or registered is None:
+            label = getattr(destination, "label", type(destination).__name__)
+            every = frozenset({"append", "replace", "merge"})  # until the engine itself refuses
+            return Sink(destination, label, getattr(destination, "capabilities", every))  # type: ignore[arg-type]
+        options = self._options(registered, shares) | target.options
+        engine = registered.make(target.location, options=options)
+        capabilities = getattr(engine, "capabilities", registered.spec.capabilities)
+        return Sink(engine, target.label, frozenset(capabilities), registered)
+
+    def _options(
+        self, plugin: Registered[Any], shares: dict[str, dict[str, str]]
+    ) -> dict[str, Any]:
+        schema = plugin.spec.options
+        known = set(schema().load_fields) if schema else set()
+        return options_for(self._settings, plugin.spec.name, known) | shares[str(plugin)]
+
+
+def _share_out(
+    options: Mapping[str, str], plugins: Iterable[Registered[Any]]
+) -> dict[str, dict[str, str]]:
+    """Give each option to the plugins of this run that know it; ``NAME.KEY`` goes to one alone.
+
+    Raises PluginError for an option that none of them knows.
+    """
+    plugins = list(plugins)
+    shares: dict[str, dict[str, str]] = {str(plugin): {} for plugin in plugins}
+    for key, value in options.items():
+        name, mark, rest = key.partition(".")
+        takers = [one for one in plugins if one.accepts(key)]
+        if not takers and mark:
+            takers = [one for one in plugins if one.spec.name == name and one.accepts(rest)]
+            key = rest if takers else key  # noqa: PLW2901
+        if not takers:
+            raise PluginError(f"no plugin of this run has an option {key!r}")
+        for taker in takers:
+            shares[str(taker)][key] = value
+    return shares

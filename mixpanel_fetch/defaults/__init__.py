@@ -1,0 +1,1 @@
+"""The built-in plugins: ordinary ones, loaded by entry point like everyone's."""

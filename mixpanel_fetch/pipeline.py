@@ -1,0 +1,303 @@
+"""The one way of a page: client, strategy, transforms, sink, result. Nothing else knows the order.
+
+Three parts work at once: the feed asks for pages (:mod:`mixpanel_fetch.feed`), the run's thread
+lands them (:mod:`mixpanel_fetch.runthread`), and the caller takes in what became of each, reports
+it, and looks every tenth of a second whether to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import gevent
+import gevent.queue
+
+from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
+from mixpanel_fetch.errors import (
+    AuthenticationError,
+    FetchInterruptedError,
+    MixpanelFetchError,
+    PaymentRequiredError,
+    SessionExpiredError,
+)
+from mixpanel_fetch.feed import Feed
+from mixpanel_fetch.hookspecs import require_mode
+from mixpanel_fetch.model import (
+    LoadReport,
+    Page,
+    ProfileBatchProgress,
+    RunInfo,
+)
+from mixpanel_fetch.plan import Plan
+from mixpanel_fetch.protocols import TableLoad
+from mixpanel_fetch.result import RunResult
+from mixpanel_fetch.runthread import RunThread
+from mixpanel_fetch.source import EngagePages, open_session
+from mixpanel_fetch.tally import Settled, Tally
+from mixpanel_fetch.transport import HubLease
+
+log = logging.getLogger("mixpanel_fetch")
+R = TypeVar("R", bound=RunResult)
+T = TypeVar("T")
+
+_GLANCE = 0.1  # seconds between two looks at the cancel event
+_HOURLY_QUERIES = 60
+_STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
+
+
+def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
+    """Carry out ``plan`` and return its result.
+
+    Raises what page 0, the sink or the strategy raises; FetchInterruptedError when told to stop
+    before page 0 was there. Any later page's failure is in the result. Blocks the calling thread;
+    works in any thread, and beside a hub that the thread already has.
+    """
+    with HubLease(), RunThread() as thread, client.connect() as connection:
+        try:
+            return _Run(client, plan, thread, connection).execute(result_type)
+        finally:
+            thread.call(plan.sink.call, plan.sink.engine.close)
+
+
+class _Run:
+    """One run's state: what is known of it, and how far it has come."""
+
+    def __init__(
+        self,
+        client: MixpanelAPIClient,
+        plan: Plan,
+        thread: RunThread,
+        connection: EngageConnection,
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._thread = thread
+        self._connection = connection
+        self._started = time.monotonic()
+        self._started_at = datetime.now(timezone.utc)
+        self._warnings = list(plan.warnings)
+
+    def execute(self, result_type: type[R]) -> R:
+        plan = self._plan
+        self._sink(self._check_sink)
+        source, first = self._first_page()
+        run = self._describe(source)
+        tally = Tally(run.total_pages)
+        # Before anything is stored: a typo in a transform must not cost a whole download.
+        batch = self._thread.call(plan.transformed, first.batch)
+        if self._would_empty(run):
+            return self._finish(result_type, run, tally, None, published=False)
+        load: TableLoad = self._sink(plan.sink.engine.begin, plan.table, plan.mode, run)
+        feed = Feed(plan, self._thread, load)
+        try:
+            feed.start(source, first, batch)
+            interrupted = self._land_all(feed, run, tally)
+            publish = not interrupted and self._may_publish(run, tally)
+            report = self._publish(load) if publish else None
+        except BaseException:
+            self._set_aside(load, tally)
+            raise
+        published = publish and report is not None
+        if not published:
+            interrupted = interrupted or publish
+            self._set_aside(load, tally)
+        return self._finish(
+            result_type, run, tally, report, published=published, interrupted=interrupted
+        )
+
+    # Before the first page lands
+
+    def _check_sink(self) -> None:
+        plan = self._plan
+        require_mode(plan.sink.label, plan.mode, plan.sink.capabilities)
+        check = getattr(plan.sink.engine, "check", None)
+        if check is not None:
+            check(plan.table, plan.mode)
+
+    def _first_page(self) -> tuple[EngagePages, Page]:
+        plan = self._plan
+        opening = gevent.spawn(
+            _as_value,
+            open_session,
+            self._connection,
+            self._client.settings,
+            plan.query,
+            plan.page_size,
+        )
+        try:
+            while not opening.ready():
+                opening.join(_GLANCE)
+                if self._cancelled():
+                    raise FetchInterruptedError("interrupted before the first page was there")
+        finally:
+            opening.kill()
+        outcome = opening.value
+        assert outcome is not None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        source, first = outcome
+        return source, first
+
+    def _describe(self, source: EngagePages) -> RunInfo:
+        plan, session, settings = self._plan, source.session, self._client.settings
+        if session.total_pages > _HOURLY_QUERIES:
+            self._warn(
+                f"{session.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour"
+                " and project; as far as is known only the first page counts, because the others"
+                " carry its session_id"
+            )
+        return RunInfo(
+            run_id=uuid4().hex,
+            table=plan.table,
+            mode=plan.mode,
+            query=plan.query,
+            session_id=session.session_id,
+            total=session.total,
+            page_size=session.page_size,
+            total_pages=session.total_pages,
+            transforms=tuple(one.label for one in plan.transforms),
+            fingerprint=plan.fingerprint(settings, session.page_size),
+            started_at=self._started_at,
+            destination=plan.sink.label,
+            batch_size=plan.batch_size,
+        )
+
+    def _would_empty(self, run: RunInfo) -> bool:
+        """Whether an empty answer is about to take the place of rows that are there."""
+        plan = self._plan
+        if run.total or run.mode != "replace" or plan.allow_empty:
+            return False
+        count = getattr(plan.sink.engine, "count", None)
+        if count is not None and not self._sink(count, plan.table):
+            return False
+        self._warn(
+            f"no profile matches, so {run.table} was left as it was; check the region, the data"
+            " view (MP_WORKSPACE_ID) and the filter, or pass --allow-empty to empty it"
+        )
+        return True
+
+    # While pages land
+
+    def _land_all(self, feed: Feed, run: RunInfo, tally: Tally) -> bool:
+        """Take every page's outcome in; return whether the run was told to stop."""
+        try:
+            for settled in feed.settled(self._stop_if_cancelled):
+                tally.add(settled)
+                self._report(settled, run)
+                if settled.failure and isinstance(settled.failure.error, _STOPPING):
+                    self._warn(f"stopped: {settled.failure.error}")
+                    break
+        except FetchInterruptedError:
+            self._interrupt()
+            return True
+        finally:
+            for settled in feed.stop():
+                tally.add(settled)
+        return False
+
+    def _report(self, settled: Settled, run: RunInfo) -> None:
+        progress = ProfileBatchProgress(
+            page_index=settled.index,
+            total_pages=run.total_pages,
+            rows=settled.rows_landed,
+            success=settled.failure is None,
+            error=None if settled.failure is None else str(settled.failure.error),
+        )
+        if self._plan.host is not None:
+            self._plan.host.observe("page_completed", progress=progress, run=run)
+        if self._plan.on_batch_complete is not None:
+            self._plan.on_batch_complete(progress)
+
+    # After the last page
+
+    def _may_publish(self, run: RunInfo, tally: Tally) -> bool:
+        errors = [failure.error for failure in tally.failures.values()]
+        if any(isinstance(error, _STOPPING) for error in errors):
+            return False
+        partial_ok = run.mode in {"create", "append"} or self._plan.allow_partial
+        if tally.missing and not partial_ok:
+            self._warn(
+                f"{run.table} was left as it was: {len(tally.missing)} of {run.total_pages} pages"
+                f" are missing; run again, or pass --allow-partial to {run.mode} with what landed"
+            )
+            return False
+        return True
+
+    def _publish(self, load: TableLoad) -> LoadReport | None:
+        """Commit; None when that was interrupted."""
+        pending = self._thread.submit(self._plan.sink.call, load.commit)
+        told = False
+        while not pending.wait(_GLANCE):
+            if self._cancelled() and not told:
+                told = True
+                self._interrupt()
+        try:
+            return pending.result() or LoadReport()
+        except MixpanelFetchError:
+            if told:
+                return None
+            raise
+
+    def _set_aside(self, load: TableLoad, tally: Tally) -> None:
+        """Keep what landed for a resume where the sink can; the table is as it was."""
+        undo = getattr(load, "suspend", load.abort) if tally.landed else load.abort
+        try:
+            self._sink(undo)
+        except MixpanelFetchError as error:
+            self._warn(f"{error} (while setting the run aside)")
+
+    def _finish(
+        self,
+        result_type: type[R],
+        run: RunInfo,
+        tally: Tally,
+        report: LoadReport | None,
+        *,
+        published: bool,
+        interrupted: bool = False,
+    ) -> R:
+        duration = time.monotonic() - self._started
+        result = result_type(
+            **tally.figures(run, report, duration),
+            published=published,
+            interrupted=interrupted,
+            warnings=tuple(self._warnings),
+        )
+        if self._plan.host is not None:
+            self._plan.host.observe("run_completed", result=result, run=run)
+        return result
+
+    # Small things
+
+    def _sink(self, function: Callable[..., T], *args: Any) -> T:
+        result: T = self._thread.call(self._plan.sink.call, function, *args)
+        return result
+
+    def _interrupt(self) -> None:
+        interrupt = getattr(self._plan.sink.engine, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
+    def _cancelled(self) -> bool:
+        return self._plan.cancel is not None and self._plan.cancel.is_set()
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise FetchInterruptedError("interrupted")
+
+    def _warn(self, message: str) -> None:
+        log.warning("%s", message)
+        self._warnings.append(message)
+
+
+def _as_value(function: Callable[..., T], *args: Any) -> T | MixpanelFetchError:
+    """Call ``function``; an error is a value, because gevent prints what a greenlet raises."""
+    try:
+        return function(*args)
+    except MixpanelFetchError as error:
+        return error

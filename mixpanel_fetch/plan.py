@@ -1,0 +1,108 @@
+"""What a run is to do: the table, the query, and the plugins that carry it out, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.client import ClientSettings
+from mixpanel_fetch.errors import MixpanelFetchError, PluginError
+from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
+from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
+
+
+@dataclass(frozen=True)
+class NamedTransform:
+    """A transform as the user wrote it, and what makes it this one and no other.
+
+    ``identity`` names argument, options and the distribution's version: part of a fingerprint.
+    """
+
+    label: str
+    identity: str
+    function: Transform
+    registered: Registered[Any] | None = None
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the transformed batch; None becomes an empty one. Raises PluginError."""
+        try:
+            result = self.function(batch)
+        except MixpanelFetchError:
+            raise
+        except Exception as error:
+            raise self._fault(one_line_of(error)) from error
+        if result is None:
+            return Batch()
+        if not isinstance(result, Batch):
+            raise self._fault(f"it returned {type(result).__name__}, not a Batch or None")
+        return result
+
+    def _fault(self, words: str) -> PluginError:
+        who = self.registered or f"the transform {self.label}"
+        return PluginError(f"{who} failed: {words}", exit_code=1)
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A storage engine and how to speak of it; ``label`` holds no secret."""
+
+    engine: StorageEngine
+    label: str
+    capabilities: frozenset[str] = frozenset()
+    registered: Registered[Any] | None = None
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call into the sink; what it raises that is not ours names the plugin. Raises that."""
+        try:
+            return function(*args)
+        except MixpanelFetchError:
+            raise
+        except Exception as error:
+            who = self.registered or f"the sink {self.label}"
+            raise PluginError(f"{who} failed: {one_line_of(error)}", exit_code=1) from error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, ready to go. Built by the services; the pipeline only reads it."""
+
+    table: str
+    mode: Mode
+    query: ProfileQuery
+    sink: Sink
+    strategy: FetchStrategy
+    strategy_label: str
+    transforms: tuple[NamedTransform, ...] = ()
+    page_size: int | None = None
+    batch_size: int = 1000
+    allow_partial: bool = False
+    allow_empty: bool = False
+    on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
+    cancel: Event | None = None
+    host: PluginHost | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    def transformed(self, batch: Batch) -> Batch:
+        """Return what the transforms, in the user's order, make of ``batch``."""
+        for transform in self.transforms:
+            batch = transform(batch)
+        return batch
+
+    def strategy_fault(self, words: str) -> PluginError:
+        """Return the error that says the strategy broke its promise."""
+        return PluginError(f"{self.strategy_label} failed: {words}", exit_code=1)
+
+    def fingerprint(self, settings: ClientSettings, page_size: int) -> Mapping[str, str]:
+        """Return what two runs must share for one to go on where the other stopped."""
+        return {
+            "query": json.dumps(self.query.document(), sort_keys=True),
+            "project": settings.credentials.project_id or "",
+            "host": settings.host,
+            "page_size": str(page_size),
+            "transforms": json.dumps([one.identity for one in self.transforms]),
+        }

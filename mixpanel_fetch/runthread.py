@@ -1,0 +1,78 @@
+"""The one native thread in which a run's transforms and sink calls happen.
+
+A blocking database driver called in a greenlet would stall every request; and a sink need not be
+thread-safe when one thread makes all its calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gevent.event import AsyncResult
+from gevent.threadpool import ThreadPool
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[T]):
+    """What a call came to. An exception is a value here: gevent prints what a task raises."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+
+def _captured(function: Callable[..., T], *args: object) -> _Outcome[T]:
+    try:
+        return _Outcome(value=function(*args))
+    except BaseException as error:  # noqa: BLE001  (raised again where the result is taken)
+        return _Outcome(error=error)
+
+
+class Pending(Generic[T]):
+    """A call under way in the run's thread."""
+
+    def __init__(self, outcome: AsyncResult[_Outcome[T]]) -> None:
+        self._outcome = outcome
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait cooperatively at most ``timeout`` seconds; return whether the call has ended."""
+        self._outcome.wait(timeout)
+        return self._outcome.ready()
+
+    def result(self) -> T:
+        """Wait for the call; return what it returned, or raise what it raised."""
+        outcome = self._outcome.get()
+        assert outcome is not None
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value  # type: ignore[return-value]
+
+
+class RunThread:
+    """Calls run one after the other, in the order they were submitted.
+
+    To be used from the thread and hub that made it.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+
+    def __enter__(self) -> RunThread:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool.kill()
+
+    def submit(self, function: Callable[..., T], *args: object) -> Pending[T]:
+        """Start ``function(*args)``; wait cooperatively while two calls are not yet done.
+
+        That wait is the run's backpressure: one page is being landed, one is next.
+        """
+        return Pending(self._pool.spawn(_captured, function, *args))
+
+    def call(self, function: Callable[..., T], *args: object) -> T:
+        """Run ``function(*args)`` there and return what it returns."""
+        return self.submit(function, *args).result()

@@ -1,0 +1,139 @@
+"""marshmallow schemas: what comes from outside is checked here, what goes out is shaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def one_line(error: ValidationError) -> str:
+    """Return a validation error as one line: ``field: what is wrong; field: …``."""
+    return "; ".join(_flatten(error.messages))
+
+
+def _flatten(messages: object, path: str = "") -> list[str]:
+    if isinstance(messages, Mapping):
+        return [
+            line
+            for key, value in messages.items()
+            for line in _flatten(value, path if key == "_schema" else f"{path}.{key}".strip("."))
+        ]
+    if isinstance(messages, list):
+        return [line for value in messages for line in _flatten(value, path)]
+    text = str(messages).rstrip(".")
+    return [f"{path}: {text[:1].lower()}{text[1:]}" if path else text]
+
+
+class EnvelopeSchema(Schema):
+    """An Engage answer around its rows ("Query Profiles", 200).
+
+    ``results`` is checked to be there; its rows are checked one by one as they are decoded.
+    ``total`` comes with page 0 and may be absent from the others.
+    """
+
+    class Meta:
+        """Fields that the API adds later are no error."""
+
+        unknown = EXCLUDE
+
+    results = fields.Raw(required=True)
+    page = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=0))
+    page_size = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=1))
+    session_id = fields.String(load_default=None, validate=validate.Length(min=1))
+    total = fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=0)
+    )
+    status = fields.String(load_default="ok", validate=validate.Equal("ok"))
+
+
+class ProgressSchema(Schema):
+    """A :class:`~mixpanel_fetch.model.ProfileBatchProgress`."""
+
+    page_index = fields.Integer()
+    total_pages = fields.Integer()
+    rows = fields.Integer()
+    success = fields.Boolean()
+    error = fields.String(allow_none=True)
+
+
+class FailureSchema(Schema):
+    """A :class:`~mixpanel_fetch.model.PageFailure`, its error as one line."""
+
+    page = fields.Integer(attribute="index")
+    stage = fields.String()
+    error = fields.Function(lambda failure: str(failure.error))
+    attempts = fields.Integer()
+
+
+class ResultSchema(Schema):
+    """A result: the contract's fields in its order ("Output (JSON)"), then the others."""
+
+    table = fields.String()
+    total_rows = fields.Integer()
+    successful_pages = fields.Integer()
+    failed_pages = fields.Integer()
+    failed_page_indices = fields.List(fields.Integer())
+    duration_seconds = fields.Function(lambda result: round(result.duration_seconds, 3))
+    fetched_at = fields.AwareDateTime(format=TIMESTAMP)
+    has_failures = fields.Boolean()
+    run_id = fields.String()
+    mode = fields.String()
+    destination = fields.String()
+    published = fields.Boolean()
+    interrupted = fields.Boolean()
+    page_size = fields.Integer()
+    total_pages = fields.Integer()
+    rows_received = fields.Integer()
+    rows_dropped = fields.Integer()
+    duplicate_rows = fields.Integer()
+    rejected_rows = fields.Integer()
+    missing_rows = fields.Integer()
+    short_pages = fields.List(fields.Integer())
+    repaired_values = fields.Integer()
+    inserted = fields.Integer(allow_none=True)
+    updated = fields.Integer(allow_none=True)
+    retries = fields.Integer()
+    warnings = fields.List(fields.String())
+    failures = fields.List(fields.Nested(FailureSchema))
+
+
+class _Text(fields.Field[str]):
+    """A text; a number is taken as its digits, since TOML users write ids without quotes."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise ValidationError("must be text")
+
+
+class AccountSchema(Schema):
+    """The settings of one account, at the file's top level or under ``[accounts.NAME]``."""
+
+    class Meta:
+        """A misspelt setting must not pass in silence."""
+
+        unknown = RAISE
+
+    username = _Text()
+    secret = _Text()
+    project_id = _Text()
+    region = fields.String(validate=validate.OneOf(["us", "eu", "in"]))
+    workspace_id = _Text()
+    api_secret = _Text()
+    api_base_url = fields.Url(require_tld=False, schemes={"http", "https"})
+    destination = fields.String()
+
+
+class ConfigSchema(AccountSchema):
+    """The configuration file (TOML)."""
+
+    accounts = fields.Dict(keys=fields.String(), values=fields.Nested(AccountSchema))
+    plugins = fields.Dict(
+        keys=fields.String(), values=fields.Dict(keys=fields.String(), values=fields.Raw())
+    )

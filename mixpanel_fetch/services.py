@@ -1,0 +1,122 @@
+"""The contract's faces of the pipeline: FetcherService and ParallelProfileFetcherService."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mixpanel_fetch.assembly import Assembler, FetchRequest
+from mixpanel_fetch.client import MixpanelAPIClient
+from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.pipeline import run_plan
+from mixpanel_fetch.protocols import StorageEngine
+from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
+
+
+def mode_of(append: bool, mode: Mode | None) -> Mode:
+    """Return the mode that ``append`` and ``mode`` mean together. Raises ConfigError."""
+    if append and mode not in {None, "append"}:
+        raise ConfigError(f"append and mode={mode!r} contradict each other")
+    return mode or ("append" if append else "create")
+
+
+class FetcherService:
+    """Fetches profiles into ``storage``: a StorageEngine, or a destination URI.
+
+    ``assembler`` says which plugins there are; by default, those installed.
+    """
+
+    def __init__(
+        self,
+        api_client: MixpanelAPIClient,
+        storage: StorageEngine | str,
+        *,
+        assembler: Assembler | None = None,
+    ) -> None:
+        self._client = api_client
+        self._storage = storage
+        self._assembler = assembler
+
+    def fetch_profiles(
+        self,
+        name: str,
+        *,
+        where: str | None = None,
+        cohort_id: str | None = None,
+        output_properties: list[str] | None = None,
+        append: bool = False,
+        batch_size: int = 1000,
+        parallel: bool = False,
+        max_workers: int | None = None,
+        on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
+        mode: Mode | None = None,
+        **more: Any,
+    ) -> FetchResult | ParallelProfileFetchResult:
+        """Fetch every matching profile into table ``name``.
+
+        ``where``, ``cohort_id`` and ``output_properties`` are the query; ``mode`` is ``create``
+        (default), ``append`` (as ``append=True``), ``replace`` or ``merge``; ``max_workers`` is
+        capped at five by the strategy; ``on_batch_complete`` is called in this thread for each
+        page that landed or failed; ``more`` are fields of
+        :class:`~mixpanel_fetch.assembly.FetchRequest`: strategy, transforms, options, page_size,
+        allow_partial, allow_empty, cancel.
+
+        Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
+        TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
+        """
+        properties = None if output_properties is None else tuple(output_properties)
+        request = FetchRequest(
+            name,
+            ProfileQuery(where, cohort_id, properties),
+            mode_of(append, mode),
+            parallel=parallel,
+            max_workers=max_workers,
+            batch_size=batch_size,
+            on_batch_complete=on_batch_complete,
+            **more,
+        )
+        return self.run(request)
+
+    def run(self, request: FetchRequest) -> FetchResult | ParallelProfileFetchResult:
+        """Carry out ``request``. Returns and raises as :meth:`fetch_profiles`."""
+        plan = (self._assembler or Assembler()).plan(request, self._storage)
+        if request.parallel:
+            return run_plan(self._client, plan, ParallelProfileFetchResult)
+        return run_plan(self._client, plan, FetchResult)
+
+
+class ParallelProfileFetcherService:
+    """Fetches profiles several pages at a time (the contract's service of that name)."""
+
+    def __init__(self, api_client: MixpanelAPIClient, storage: StorageEngine) -> None:
+        self._service = FetcherService(api_client, storage)
+
+    def fetch_profiles(
+        self,
+        name: str,
+        *,
+        where: str | None = None,
+        cohort_id: str | None = None,
+        output_properties: list[str] | None = None,
+        max_workers: int | None = None,
+        on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
+        append: bool = False,
+        batch_size: int = 1000,
+        **more: Any,
+    ) -> ParallelProfileFetchResult:
+        """Fetch as :meth:`FetcherService.fetch_profiles` does with ``parallel=True``."""
+        result = self._service.fetch_profiles(
+            name,
+            where=where,
+            cohort_id=cohort_id,
+            output_properties=output_properties,
+            max_workers=max_workers,
+            on_batch_complete=on_batch_complete,
+            append=append,
+            batch_size=batch_size,
+            parallel=True,
+            **more,
+        )
+        assert isinstance(result, ParallelProfileFetchResult)
+        return result

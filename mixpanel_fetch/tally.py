@@ -1,0 +1,112 @@
+"""The counters of a run, once: a fold over what was received, landed and failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from mixpanel_fetch.model import LoadReport, Page, PageFailure, RunInfo
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one page: its figures without its rows, and its failure if it failed."""
+
+    index: int
+    attempts: int
+    rows_landed: int = 0
+    rows_received: int = 0
+    rows_dropped: int = 0
+    rejected: int = 0
+    repaired_values: int = 0
+    short: bool = False
+    failure: PageFailure | None = None
+
+    @classmethod
+    def of_page(cls, page: Page, **outcome: Any) -> Settled:
+        """Return the figures of a page that was received."""
+        return cls(
+            index=page.index,
+            attempts=page.attempts,
+            rows_received=page.rows_received,
+            rejected=len(page.rejected),
+            repaired_values=page.repaired_values,
+            short=page.short,
+            **outcome,
+        )
+
+    @classmethod
+    def of_failure(cls, failure: PageFailure) -> Settled:
+        """Return the figures of a page that never came."""
+        return cls(index=failure.index, attempts=failure.attempts, failure=failure)
+
+
+@dataclass
+class Tally:
+    """Adds up settled pages. ``landed`` holds the pages of earlier tries of this run too."""
+
+    total_pages: int
+    landed: set[int] = field(default_factory=set)
+    failures: dict[int, PageFailure] = field(default_factory=dict)
+    short: list[int] = field(default_factory=list)
+    rows_landed: int = 0
+    rows_received: int = 0
+    rows_dropped: int = 0
+    rejected: int = 0
+    repaired_values: int = 0
+    retries: int = 0
+
+    def add(self, page: Settled) -> None:
+        """Take one page's figures in."""
+        if page.failure is None:
+            self.landed.add(page.index)
+            self.failures.pop(page.index, None)
+        else:
+            self.failures[page.index] = page.failure
+        if page.short:
+            self.short.append(page.index)
+        self.rows_landed += page.rows_landed
+        self.rows_received += page.rows_received
+        self.rows_dropped += page.rows_dropped
+        self.rejected += page.rejected
+        self.repaired_values += page.repaired_values
+        self.retries += page.attempts - 1
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The pages that did not land, in order: failed, or never asked for."""
+        return tuple(i for i in range(self.total_pages) if i not in self.landed)
+
+    def figures(
+        self, run: RunInfo, report: LoadReport | None, duration_seconds: float
+    ) -> dict[str, Any]:
+        """Return the fields of a result that follow from the counters and the sink's report."""
+        report = report or LoadReport()
+        missing = self.missing
+        total_rows = self.rows_landed if report.total_rows is None else report.total_rows
+        return {
+            "table": run.table,
+            "total_rows": total_rows,
+            "successful_pages": len(self.landed),
+            "failed_pages": len(missing),
+            "failed_page_indices": missing,
+            "duration_seconds": duration_seconds,
+            "fetched_at": datetime.now(timezone.utc),
+            "run_id": run.run_id,
+            "mode": run.mode,
+            "destination": run.destination,
+            "page_size": run.page_size,
+            "total_pages": run.total_pages,
+            "rows_received": self.rows_received,
+            "rows_dropped": self.rows_dropped,
+            "duplicate_rows": report.duplicate_rows,
+            "rejected_rows": self.rejected,
+            "missing_rows": max(0, (run.total or 0) - self.rows_received),
+            "short_pages": tuple(sorted(self.short)),
+            "repaired_values": self.repaired_values + report.repaired_values,
+            "inserted": report.inserted,
+            "updated": report.updated,
+            "retries": self.retries,
+            "failures": tuple(self.failures[i] for i in sorted(self.failures)),
+        }

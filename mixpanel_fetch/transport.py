@@ -1,0 +1,285 @@
+"""requests over gevent sockets, without patching the process.
+
+A ``requests`` adapter whose pool manager makes connections of ours: they open gevent sockets, and
+wrap them with gevent's TLS. Greenlets of the thread that opened the transport share it and wait
+together; a call from any other thread takes an ordinary blocking session, so that no hub is left
+behind in threads that are not ours.
+"""
+
+from __future__ import annotations
+
+import ssl as standard_ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import gevent.queue
+import gevent.socket
+import gevent.ssl
+import requests
+import urllib3
+from gevent._hub_local import get_hub_if_exists  # asks without making one; gevent has no public way
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
+
+from mixpanel_fetch.errors import ConfigError, TransportError
+
+_POOL_SIZE = 64  # connections kept per host: above any sensible number of workers
+
+
+def _open_gevent_socket(connection: HTTPConnection) -> Any:
+    """Connect cooperatively; map errors as urllib3's own ``_new_conn`` does."""
+    host, port = connection._dns_host, connection.port
+    timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
+    try:
+        sock = gevent.socket.create_connection(
+            (host, port), timeout=timeout, source_address=connection.source_address
+        )
+    except gevent.socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, f"no connection within {timeout} s") from error
+    except OSError as error:
+        raise NewConnectionError(connection, str(error)) from error
+    for option in connection.socket_options or ():
+        sock.setsockopt(*option)
+    return sock
+
+
+class _GeventHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> Any:
+        return _open_gevent_socket(self)
+
+
+class _GeventHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> Any:
+        return _open_gevent_socket(self)
+
+    def connect(self) -> None:
+        # In an unpatched process gevent.ssl.create_default_context() hands out the standard
+        # context, whose sockets block the hub. A context that requests preset is standard too:
+        # it trusts what certifi lists, and so does this one.
+        context = gevent.ssl.SSLContext(standard_ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = standard_ssl.TLSVersion.TLSv1_2
+        if self.cert_reqs in {"CERT_NONE", standard_ssl.CERT_NONE}:
+            context.check_hostname = False  # before verify_mode, or ssl refuses the pair
+        if not (self.ca_certs or self.ca_cert_dir):
+            self.ca_certs = DEFAULT_CA_BUNDLE_PATH
+        self.ssl_context = context
+        super().connect()
+
+
+class _GeventHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _GeventHTTPConnection
+    QueueCls = gevent.queue.LifoQueue  # type: ignore[assignment]
+
+
+class _GeventHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _GeventHTTPSConnection
+    QueueCls = gevent.queue.LifoQueue  # type: ignore[assignment]
+
+
+_POOLS = {"http": _GeventHTTPPool, "https": _GeventHTTPSPool}
+
+
+class _CooperativeAdapter(HTTPAdapter):
+    """Never retries by itself: urllib3 would sleep with ``time.sleep`` and stall the hub."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the status, headers (any case), and the decoded body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HubLease:
+    """gevent's hub of this thread, given back on exit if this lease made it.
+
+    A hub per thread that nobody destroys leaks descriptors and threads; destroying one that a
+    host already had breaks the host.
+    """
+
+    def __init__(self) -> None:
+        self._made = get_hub_if_exists() is None
+        self.hub = gevent.get_hub()
+        if self._made:
+            # An interrupt passes through a hub on its way to the caller; ours need not report it.
+            self.hub.exception_stream = None
+
+    def __enter__(self) -> HubLease:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._made:
+            self.hub.destroy()
+
+    def is_current(self) -> bool:
+        """Whether the caller runs in the thread (and hub) that took this lease."""
+        return get_hub_if_exists() is self.hub
+
+
+def pause(seconds: float) -> None:
+    """Wait ``seconds``: cooperatively in a thread that has a hub, plainly in any other."""
+    if get_hub_if_exists() is None:
+        time.sleep(seconds)
+    else:
+        gevent.sleep(seconds)
+
+
+class Transport:
+    """Posts forms; cooperative in the thread that made it, blocking in any other.
+
+    Timeouts are in seconds. ``verify`` is a CA bundle's path, or None for what the environment
+    (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) or certifi says. Proxies come from the usual
+    environment variables.
+    """
+
+    def __init__(
+        self, *, connect_timeout: float, read_timeout: float, verify: str | None = None
+    ) -> None:
+        self._timeout = (connect_timeout, read_timeout)
+        self._verify = verify
+        self._lease = HubLease()
+        self._cooperative = self._session(
+            _CooperativeAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
+        )
+        self._blocking: dict[str, requests.Session] = {}
+
+    @staticmethod
+    def _session(adapter: HTTPAdapter) -> requests.Session:
+        session = requests.Session()
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for session in (self._cooperative, *self._blocking.values()):
+            session.close()
+        self._lease.__exit__(kind, error, traceback)
+
+    def post(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str],
+        form: Mapping[str, str],
+        auth: tuple[str, str],
+    ) -> Answer:
+        """Post ``form`` and return the whole answer, whatever its status.
+
+        Redirects are not followed: credentials go to the host that was asked, and no other.
+        Raises TransportError when no whole answer came, ConfigError for an address that is none.
+        """
+        try:
+            return self._post(url, params, form, auth)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _explain(error, url) from None
+
+    def _post(
+        self, url: str, params: Mapping[str, str], form: Mapping[str, str], auth: tuple[str, str]
+    ) -> Answer:
+        session = self._current_session()
+        request = session.prepare_request(
+            requests.Request(
+                "POST",
+                url,
+                params=dict(params),
+                data=dict(form),
+                auth=(auth[0].encode(), auth[1].encode()),
+                headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+            )
+        )
+        settings = session.merge_environment_settings(
+            request.url or url, {}, stream=True, verify=self._verify, cert=None
+        )
+        if self._verify is not None:
+            settings["verify"] = self._verify
+        response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
+        with response:
+            # One read, not response.content: that collects 10 KB pieces.
+            body = response.raw.read(decode_content=True)
+            return Answer(response.status_code, response.headers, body)
+
+    def _current_session(self) -> requests.Session:
+        if self._lease.is_current():
+            return self._cooperative
+        if not self._blocking:
+            adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
+            self._blocking.setdefault("session", self._session(adapter))
+        return self._blocking["session"]
+
+
+def _explain(error: Exception, url: str) -> TransportError | ConfigError:
+    """Return one line that names the host and the cause; no URL, which may carry user names."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    chain = _causes(error)
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return ConfigError(f"cannot ask {host or 'an empty host'}: not an http(s) address")
+    certificate = next(
+        (c for c in chain if isinstance(c, standard_ssl.SSLCertVerificationError)), None
+    )
+    if certificate is not None:
+        return TransportError(
+            f"the TLS certificate of {host} is not trusted ({certificate.verify_message});"
+            " set REQUESTS_CA_BUNDLE to the CA bundle that signed it",
+            transient=False,
+        )
+    if any(isinstance(c, OSError) and "CA certificate bundle" in str(c) for c in chain):
+        return ConfigError("the CA bundle named by REQUESTS_CA_BUNDLE or the settings is missing")
+    if any(isinstance(c, NameResolutionError) for c in chain):
+        return TransportError(f"cannot find the host {host}; check the network and the region")
+    if any(isinstance(c, requests.exceptions.ProxyError) for c in chain):
+        return TransportError(f"the proxy on the way to {host} refused or failed")
+    if any(isinstance(c, (ConnectTimeoutError, requests.ConnectTimeout)) for c in chain):
+        return TransportError(f"{host} did not accept a connection in time")
+    if any(isinstance(c, (ReadTimeoutError, requests.ReadTimeout, TimeoutError)) for c in chain):
+        return TransportError(f"{host} did not answer in time")
+    reason = next((c.strerror for c in chain if isinstance(c, OSError) and c.strerror), None)
+    return TransportError(f"no whole answer from {host}: {reason or type(chain[-1]).__name__}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the errors behind ``error``, itself first: urllib3 hides them in several places."""
+    chain: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue and len(chain) < 20:
+        current = queue.pop(0)
+        if not isinstance(current, BaseException) or current in chain:
+            continue
+        chain.append(current)
+        queue += [current.__cause__, current.__context__, getattr(current, "reason", None)]
+        queue += current.args
+    return chain

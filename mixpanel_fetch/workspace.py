@@ -1,0 +1,133 @@
+"""Workspace: credentials, destination and services in one object, for programs that embed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from mixpanel_fetch.assembly import Assembler
+from mixpanel_fetch.client import MixpanelAPIClient
+from mixpanel_fetch.config import load_settings
+from mixpanel_fetch.model import Mode, ProfileBatchProgress
+from mixpanel_fetch.plugins import PluginHost, default_host
+from mixpanel_fetch.progress import PageProgressBar, stderr_is_terminal
+from mixpanel_fetch.protocols import StorageEngine
+from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
+from mixpanel_fetch.secret import Secret
+from mixpanel_fetch.services import FetcherService
+
+
+class Workspace:
+    """One project and one destination. A context manager; safe to use from any thread.
+
+    ``account`` names an ``[accounts.NAME]`` table of the configuration file. What is not given
+    comes from the environment (``MP_USERNAME``, ``MP_SECRET``, ``MP_PROJECT_ID``, ``MP_REGION``,
+    ...), then from the file. ``destination`` is a URI such as ``duckdb:///profiles.duckdb``, or a
+    StorageEngine. ``plugins`` are files to load besides what is installed. ``client`` are
+    keywords of :class:`~mixpanel_fetch.client.MixpanelAPIClient`: timeouts, ``max_wait``, ....
+
+    Raises ConfigError when credentials are missing or cannot work.
+    """
+
+    def __init__(
+        self,
+        account: str | None = None,
+        *,
+        username: str | None = None,
+        secret: str | Secret | None = None,
+        project_id: str | int | None = None,
+        region: str | None = None,
+        workspace_id: str | int | None = None,
+        api_secret: str | Secret | None = None,
+        api_base_url: str | None = None,
+        destination: str | StorageEngine | None = None,
+        plugins: Iterable[str | Path] = (),
+        **client: Any,
+    ) -> None:
+        uri = destination if isinstance(destination, str) else None
+        settings = load_settings(
+            account,
+            username=username,
+            secret=secret,
+            project_id=project_id,
+            region=region,
+            workspace_id=workspace_id,
+            api_secret=api_secret,
+            api_base_url=api_base_url,
+            destination=uri,
+        )
+        self.warnings = settings.warnings
+        self.destination: str | StorageEngine = (
+            settings.destination if destination is None or uri is not None else destination
+        )
+        self.client = MixpanelAPIClient(
+            settings.credentials(), base_url=settings.api_base_url, **client
+        )
+        files = tuple(plugins)
+        self._assembler = Assembler(PluginHost(files) if files else default_host(), settings)
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything. Connections are held only while a fetch runs."""
+
+    def fetch_profiles(
+        self,
+        name: str = "profiles",
+        *,
+        where: str | None = None,
+        cohort_id: str | None = None,
+        output_properties: list[str] | None = None,
+        append: bool = False,
+        batch_size: int = 1000,
+        mode: Mode | None = None,
+        progress: bool = True,
+        parallel: bool = False,
+        max_workers: int | None = None,
+        on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
+        cancel: Event | None = None,
+        strategy: str | None = None,
+        transforms: Iterable[Any] = (),
+        options: Mapping[str, str] | None = None,
+        page_size: int | None = None,
+        allow_partial: bool = False,
+        allow_empty: bool = False,
+    ) -> FetchResult | ParallelProfileFetchResult:
+        """Fetch every matching profile into table ``name``; blocks until that is done.
+
+        ``transforms`` are names (``"drop:$email"``) or callables, in order; ``options`` go to the
+        plugins of the run that know them; setting ``cancel`` from another thread ends the fetch
+        within a second. A bar shows on stderr when ``progress`` is true, stderr is a terminal,
+        and no ``on_batch_complete`` is given. In an asyncio program: ``await
+        asyncio.to_thread(workspace.fetch_profiles, ...)``.
+
+        Returns and raises as :meth:`~mixpanel_fetch.services.FetcherService.fetch_profiles`.
+        """
+        arguments: dict[str, Any] = {
+            "where": where,
+            "cohort_id": cohort_id,
+            "output_properties": output_properties,
+            "append": append,
+            "batch_size": batch_size,
+            "mode": mode,
+            "parallel": parallel,
+            "max_workers": max_workers,
+            "cancel": cancel,
+            "strategy": strategy,
+            "transforms": tuple(transforms),
+            "options": dict(options or {}),
+            "page_size": page_size,
+            "allow_partial": allow_partial,
+            "allow_empty": allow_empty,
+        }
+        service = FetcherService(self.client, self.destination, assembler=self._assembler)
+        if on_batch_complete is not None or not (progress and stderr_is_terminal()):
+            return service.fetch_profiles(name, on_batch_complete=on_batch_complete, **arguments)
+        with PageProgressBar() as bar:
+            return service.fetch_profiles(name, on_batch_complete=bar, **arguments)
