@@ -28,7 +28,9 @@ class ClientSettings:
     """Everything that a request needs but the query; picklable, the secrets included.
 
     ``base_url`` replaces scheme and host (for simulators and proxies); timeouts are in seconds;
-    ``max_concurrency`` is how many requests may be in flight (Mixpanel serves five at once).
+    ``max_concurrency`` is how many requests may be in flight (Mixpanel serves five at once);
+    ``verify`` is a CA bundle's path; ``trust_environment`` says whether proxies and CA bundles of
+    the usual environment variables count.
     """
 
     credentials: Credentials
@@ -38,6 +40,7 @@ class ClientSettings:
     max_concurrency: int = 5
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     verify: str | None = None
+    trust_environment: bool = True
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.origin)
@@ -52,6 +55,7 @@ class ClientSettings:
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             verify=self.verify,
+            trust_environment=self.trust_environment,
         )
 
     @property

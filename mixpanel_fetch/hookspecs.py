@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from mixpanel_fetch.errors import ConfigError
-from mixpanel_fetch.model import Mode, ProfileBatchProgress, RunInfo
+from mixpanel_fetch.model import LoadReport, Mode, ProfileBatchProgress, RunInfo
 from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
 
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ class BaseLoad:
         """Return no page: nothing was resumed."""
         return frozenset()
 
-    def commit(self) -> None:
+    def commit(self) -> LoadReport | None:
         """Do nothing: what was written is visible already."""
+        return None
 
     def abort(self) -> None:
         """Do nothing: there is nothing to take back."""

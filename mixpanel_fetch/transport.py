@@ -101,6 +101,13 @@ class _CooperativeAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
+    def close(self) -> None:
+        # urllib3 leaves pools to the garbage collector, which comes after their hub is gone.
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  (the container is not iterable)
+                manager.pools[key].close()
+        super().close()
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
@@ -156,23 +163,29 @@ class Transport:
 
     Timeouts are in seconds. ``verify`` is a CA bundle's path, or None for what the environment
     (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) or certifi says. Proxies come from the usual
-    environment variables.
+    environment variables. ``trust_environment=False`` ignores them all.
     """
 
     def __init__(
-        self, *, connect_timeout: float, read_timeout: float, verify: str | None = None
+        self,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        verify: str | None = None,
+        trust_environment: bool = True,
     ) -> None:
         self._timeout = (connect_timeout, read_timeout)
         self._verify = verify
+        self._trust_environment = trust_environment
         self._lease = HubLease()
         self._cooperative = self._session(
             _CooperativeAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
         )
         self._blocking: dict[str, requests.Session] = {}
 
-    @staticmethod
-    def _session(adapter: HTTPAdapter) -> requests.Session:
+    def _session(self, adapter: HTTPAdapter) -> requests.Session:
         session = requests.Session()
+        session.trust_env = self._trust_environment
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
