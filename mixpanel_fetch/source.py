@@ -9,6 +9,7 @@ from mixpanel_fetch.decode import DecodedPage
 from mixpanel_fetch.errors import MixpanelFetchError, ServerError
 from mixpanel_fetch.model import Page, PageFailure, ProfileQuery
 from mixpanel_fetch.protocols import Gate
+from mixpanel_fetch.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,25 @@ class EngagePages:
         return _page(decoded, index, size, attempts)
 
 
+class OpenedPages(EngagePages):
+    """Pages in a process of their own: they hold a transport, and :meth:`close` lets go of it."""
+
+    def __init__(
+        self,
+        connection: EngageConnection,
+        settings: ClientSettings,
+        query: ProfileQuery,
+        session: EngageSession,
+        transport: Transport,
+    ) -> None:
+        super().__init__(connection, settings, query, session)
+        self._transport = transport
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
 @dataclass(frozen=True)
 class PortablePages:
     """A :class:`~mixpanel_fetch.protocols.PageFetcher`: open it in the process that fetches."""
@@ -93,10 +113,11 @@ class PortablePages:
     query: ProfileQuery
     session: EngageSession
 
-    def open(self, gate: Gate) -> EngagePages:
-        """Return the source; its connection lives as long as the source does."""
-        connection = EngageConnection(self.settings, gate, self.settings.transport())
-        return EngagePages(connection, self.settings, self.query, self.session)
+    def open(self, gate: Gate) -> OpenedPages:
+        """Return the source. Close it in the thread that opened it."""
+        transport = self.settings.transport()
+        connection = EngageConnection(self.settings, gate, transport)
+        return OpenedPages(connection, self.settings, self.query, self.session, transport)
 
 
 def open_session(

@@ -12,7 +12,6 @@ import ssl as standard_ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -142,7 +141,12 @@ class HubLease:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Destroy the hub if this lease made it. Does nothing the second time."""
         if self._made:
+            self._made = False
             self.hub.destroy()
 
     def is_current(self) -> bool:
@@ -193,15 +197,14 @@ class Transport:
     def __enter__(self) -> Transport:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection, and the hub if this transport made it."""
         for session in (self._cooperative, *self._blocking.values()):
             session.close()
-        self._lease.__exit__(kind, error, traceback)
+        self._lease.release()
 
     def post(
         self,
@@ -276,7 +279,8 @@ def _explain(error: Exception, url: str) -> TransportError | ConfigError:
         return TransportError(f"cannot find the host {host}; check the network and the region")
     if any(isinstance(c, requests.exceptions.ProxyError) for c in chain):
         return TransportError(f"the proxy on the way to {host} refused or failed")
-    if any(isinstance(c, (ConnectTimeoutError, requests.ConnectTimeout)) for c in chain):
+    # NewConnectionError, a refusal, is a kind of ConnectTimeoutError; the last branch words it.
+    if any(type(c) in {ConnectTimeoutError, requests.ConnectTimeout} for c in chain):
         return TransportError(f"{host} did not accept a connection in time")
     if any(isinstance(c, (ReadTimeoutError, requests.ReadTimeout, TimeoutError)) for c in chain):
         return TransportError(f"{host} did not answer in time")

@@ -22,15 +22,15 @@ def serve(stdin: BinaryIO, stdout: TextIO) -> int:
     except (ValueError, TypeError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 3
-    with EngageSimulator(config) as simulator:
-        place = {"base_url": simulator.base_url, "ca_bundle": simulator.ca_bundle}
-        stdout.write(json.dumps(place) + "\n")
-        stdout.flush()
-        try:
+    try:
+        with EngageSimulator(config) as simulator:
+            place = {"base_url": simulator.base_url, "ca_bundle": simulator.ca_bundle}
+            stdout.write(json.dumps(place) + "\n")
+            stdout.flush()
             while stdin.read(65536):
                 pass  # nothing more is expected; what matters is the end
-        except KeyboardInterrupt:
-            return 130
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

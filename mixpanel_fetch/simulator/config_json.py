@@ -53,7 +53,7 @@ def config_from_json(text: str | bytes) -> SimulatorConfig:
     values["cohorts"] = _by_number(values.get("cohorts", {}))
     values["page_latency"] = _by_number(values.get("page_latency", {}))
     try:
-        values["faults"] = msgspec.convert(values.get("faults", []), list[Fault])
+        values["faults"] = msgspec.convert(values.get("faults", []), tuple[Fault, ...])
     except msgspec.ValidationError as error:
         raise ValueError(f"faults: {error}") from error
     return SimulatorConfig(**values)

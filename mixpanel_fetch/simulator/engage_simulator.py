@@ -20,7 +20,7 @@ from mixpanel_fetch.simulator.population import Profile
 from mixpanel_fetch.simulator.service import EngageService
 from mixpanel_fetch.simulator.stats import SimulatorStats, Traffic
 
-_ACCEPT_POLL_SECONDS = 0.02
+_ACCEPT_POLL_SECONDS = 0.01
 
 
 class EngageSimulator:
@@ -91,10 +91,10 @@ class EngageSimulator:
         if self._server is not None:
             raise RuntimeError("the simulator is running already")
         with contextlib.ExitStack() as resources:
-            context = None
+            context, ca_bundle = None, None
             if self.config.tls:
                 folder = resources.enter_context(tempfile.TemporaryDirectory())
-                context, self._ca_bundle = loopback_certificate(Path(folder))
+                context, ca_bundle = loopback_certificate(Path(folder))
             server = EngageHTTPServer(self.config.port, self._service, self._traffic, context)
             resources.callback(server.close)
             thread = threading.Thread(
@@ -107,10 +107,9 @@ class EngageSimulator:
             resources.callback(thread.join)
             resources.callback(server.shutdown)
             self._resources = resources.pop_all()
-        self._server = server
+        self._server, self._ca_bundle = server, ca_bundle
 
     def stop(self) -> None:
         """Stop serving, at once, whatever clients are doing; nothing if it does not serve."""
         self._resources.close()
-        self._server = None
-        self._ca_bundle = None
+        self._server, self._ca_bundle = None, None

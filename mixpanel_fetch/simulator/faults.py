@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Fault:
     """One scripted misbehaviour.
 
     `page`: the page index it strikes, None for any. `kind`: one of FAULT_KINDS. `times`: how many
-    requests it strikes, None for ever. `after`: how many matching requests it lets pass first.
+    requests it strikes, None for ever. `after`: how many requests for its page pass before.
     `per_page`: with `page=None`, keep these two counts for each page on its own, so that every
     page fails `times` times.
 
@@ -78,30 +79,32 @@ class FaultScript:
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
         self._faults: Sequence[Fault] = tuple(faults)
-        self._hits: dict[tuple[int, int | None], int] = {}
+        self._met: Counter[tuple[int, int | None]] = Counter()
+        self._struck: Counter[tuple[int, int | None]] = Counter()
 
     def replace(self, faults: Iterable[Fault]) -> None:
         """Put other faults in force; all counts start anew."""
         with self._lock:
             self._faults = tuple(faults)
-            self._hits.clear()
+            self._met.clear()
+            self._struck.clear()
 
     def strike(self, page: int | None) -> Fault | None:
         """Give the fault that a request for `page` meets, None for none.
 
-        Every fault that matches counts the request, the first that is due strikes.
+        Of several that are due the first strikes; the others wait their turn.
         """
         struck: Fault | None = None
         with self._lock:
             for position, fault in enumerate(self._faults):
-                if fault.page is not None and fault.page != page:
-                    continue
-                if struck is None and self._is_due(position, fault, page):
-                    struck = fault
+                if fault.page is None or fault.page == page:
+                    key = (position, page if fault.per_page else None)
+                    self._met[key] += 1
+                    if struck is None and self._is_due(fault, key):
+                        struck = fault
+                        self._struck[key] += 1
         return struck
 
-    def _is_due(self, position: int, fault: Fault, page: int | None) -> bool:
-        key = (position, page if fault.per_page else None)
-        hits = self._hits.get(key, 0)
-        self._hits[key] = hits + 1
-        return hits >= fault.after and (fault.times is None or hits < fault.after + fault.times)
+    def _is_due(self, fault: Fault, key: tuple[int, int | None]) -> bool:
+        exhausted = fault.times is not None and self._struck[key] >= fault.times
+        return self._met[key] > fault.after and not exhausted

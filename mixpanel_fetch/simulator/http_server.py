@@ -117,11 +117,7 @@ class EngageHandler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         if self.path.startswith(CONTROL_PREFIX):
-            body = self._body()
-            answer = control(
-                self.command, self.path, body, self.server.service, self.server.traffic
-            )
-            self._send(Reply(answer), _ignore)
+            self._control()
             return
         visit = self.server.traffic.arrive()
         departure = _Departure(self.server.traffic, self.server.service, visit)
@@ -129,6 +125,15 @@ class EngageHandler(BaseHTTPRequestHandler):
             self._answer(visit, departure)
         finally:
             departure.leave(visit.status)
+
+    def _control(self) -> None:
+        service, traffic = self.server.service, self.server.traffic
+        try:
+            answer = control(self.command, self.path, self._body(), service, traffic)
+        except ApiError as error:
+            self.close_connection = True
+            answer = error.answer(self.path)
+        self._send(Reply(answer), _ignore)
 
     def _answer(self, visit: Visit, departure: _Departure) -> None:
         try:
@@ -138,7 +143,6 @@ class EngageHandler(BaseHTTPRequestHandler):
             self._send(Reply(error.answer(self.path)), departure.leave)
             return
         reply = self.server.service.reply(request, visit)
-        departure.releases = reply.running
         self.server.stopping.wait(max(visit.started + reply.latency - time.monotonic(), 0))
         self._send(reply, departure.leave)
 
@@ -159,7 +163,10 @@ class EngageHandler(BaseHTTPRequestHandler):
             raise ApiError(400, "Content-Length is no number")
         if int(length) > MAX_BODY_BYTES:
             raise ApiError(413, "the body is too large")
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise ConnectionResetError("the client went away in the middle of its request")
+        return body
 
     def _send(self, reply: Reply, finished: Callable[[int | None], None]) -> None:
         exchange = Exchange(self.connection, self.server.stopping, finished)
@@ -175,7 +182,6 @@ class _Departure:
         self._service = service
         self._visit = visit
         self._left = False
-        self.releases = False
 
     def leave(self, status: int | None) -> None:
         """Give back what the visit holds and record it with the status that was sent."""
@@ -183,7 +189,7 @@ class _Departure:
             return
         self._left = True
         self._visit.status = status
-        if self.releases:
+        if self._visit.running:
             self._service.release(self._visit)
         self._traffic.depart(self._visit)
 

@@ -152,6 +152,7 @@ def _spawn() -> subprocess.Popen[bytes]:
 def _introduce(child: subprocess.Popen[bytes], config: str) -> bytes:
     if child.stdin is None or child.stdout is None:
         raise RuntimeError("the simulator's process has no pipes")
-    child.stdin.write(config.encode() + b"\n")
-    child.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(config.encode() + b"\n")
+        child.stdin.flush()
     return child.stdout.readline()

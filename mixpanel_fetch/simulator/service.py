@@ -36,14 +36,12 @@ _UNCOUNTED = frozenset({401, 402, 403, 429})
 class Reply:
     """What to send: an answer, the fault that spoils its sending, and its age when it goes out.
 
-    `latency` counts in seconds from the arrival of the request. `running`: whether the request
-    holds a place among those at once, to be given back by `EngageService.release`.
+    `latency` counts in seconds from the arrival of the request.
     """
 
     answer: Answer
     fault: Fault | None = None
     latency: float = 0.0
-    running: bool = False
 
 
 class EngageService:
@@ -75,7 +73,10 @@ class EngageService:
         self._users = _users_of(replace(self._config, profiles=profiles))
 
     def reply(self, request: Request, visit: Visit) -> Reply:
-        """Answer a request; what is learned about it goes to its visit."""
+        """Answer a request; what is learned about it goes to its visit.
+
+        If the visit is `running` afterwards, `release` must follow.
+        """
         try:
             _check_route(request)
             visit.page, visit.session_id = request.page, request.session_id
@@ -88,13 +89,13 @@ class EngageService:
             self._limits.admit(in_session=in_session)
         except ApiError as error:
             return Reply(error.answer(request.url))
+        visit.running = True
         visit.counted = self._limits.counts(in_session=in_session)
         latency = self._config.page_latency.get(visit.page or 0, self._config.latency)
-        answer = self._admitted(request, fault)
-        return Reply(answer, fault, latency, running=True)
+        return Reply(self._admitted(request, fault), fault, latency)
 
     def release(self, visit: Visit) -> None:
-        """Give back the place of an admitted request among those at once."""
+        """Give back the place of a running request among those at once."""
         self._limits.release(in_session=visit.session_id is not None)
 
     def _admitted(self, request: Request, fault: Fault | None) -> Answer:

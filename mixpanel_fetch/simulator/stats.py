@@ -78,9 +78,17 @@ class SimulatorStats:
         return cls(records, pages=pages, statuses=statuses, faults=faults, **values)
 
 
+# What a Visit holds while it lasts and its record does not.
+_PASSING = frozenset({"epoch", "running"})
+
+
 @dataclass
 class Visit:
-    """One request while it is being handled: what will become its record."""
+    """One request while it is being handled: what will become its record.
+
+    `epoch`: how many resets there were before it. `running`: whether it holds a place among the
+    queries at once.
+    """
 
     index: int
     epoch: int
@@ -95,10 +103,11 @@ class Visit:
     status: int | None = None
     fault: str | None = None
     counted: bool = False
+    running: bool = False
 
     def record(self) -> RequestRecord:
         """Give the record of a visit that ends now."""
-        values = {name: value for name, value in vars(self).items() if name != "epoch"}
+        values = {name: value for name, value in vars(self).items() if name not in _PASSING}
         return RequestRecord(finished=time.monotonic(), **values)
 
 

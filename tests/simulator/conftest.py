@@ -41,6 +41,21 @@ class Client:
             verify=simulator.ca_bundle or True,
         )
 
+    def send(
+        self,
+        simulator: Any,
+        query: str = "",
+        *,
+        method: str = "POST",
+        path: str = PATH,
+        timeout: float = 10,
+        **body: Any,
+    ) -> requests.Response:
+        """Send any request as the demo service account, `query` after its project."""
+        url = f"{simulator.base_url}{path}?project_id=12345&{query}"
+        account = {"Authorization": basic("demo:demo-secret")}
+        return self._session.request(method, url, headers=account, timeout=timeout, **body)
+
     def rows(self, simulator: Any, **form: object) -> list[dict[str, Any]]:
         """Fetch page after page until a short one."""
         first = self.ask(simulator, page=0, **form).json()

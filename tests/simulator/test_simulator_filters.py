@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mixpanel_fetch.simulator import EngageSimulator, RawProfile, awkward_profiles
+from mixpanel_fetch.simulator import EngageSimulator, awkward_profiles
 
 
 def test_where_filters(client, people):
@@ -24,7 +24,7 @@ def test_filtered_pages_sum_to_the_whole(client):
 
 
 def test_syntax_error_is_a_400_that_says_where(client):
-    with EngageSimulator() as simulator:
+    with EngageSimulator(profiles=3) as simulator:
         response = client.ask(simulator, where='properties["plan" == "pro"')
     assert response.status_code == 400
     assert set(response.json()) == {"request", "error"}
@@ -94,14 +94,17 @@ def test_cohort_with_other_filters(client, people):
     with EngageSimulator(profiles=people, cohorts={7: ["p1", "ghost", "p2"]}) as simulator:
         cohort = {"filter_by_cohort": '{"id": 7}'}
         assert client.ids(simulator, where='properties["plan"] == "pro"', **cohort) == ["p1"]
-        assert client.ids(simulator, distinct_ids='["p2","ghost","p4"]', **cohort) == ["p2", "ghost"]
+        assert client.ids(simulator, distinct_ids='["p2","ghost","p4"]', **cohort) == [
+            "p2",
+            "ghost",
+        ]
 
 
 def test_cohort_id_as_text_is_a_switch(client, people):
     with EngageSimulator(profiles=people, cohorts={7: ["p1"]}) as simulator:
         assert client.ids(simulator, filter_by_cohort='{"id": "7"}') == ["p1"]
         assert client.ask(simulator, filter_by_cohort='{"id": "x"}').status_code == 400
-    with EngageSimulator(cohorts={7: []}, cohort_id_as_text="reject") as simulator:
+    with EngageSimulator(profiles=3, cohorts={7: []}, cohort_id_as_text="reject") as simulator:
         assert client.ask(simulator, filter_by_cohort='{"id": "7"}').status_code == 400
 
 
@@ -125,11 +128,78 @@ def test_output_properties_of_profiles_without_any(client):
         assert client.rows(simulator, output_properties='["plan"]') == rows
 
 
-
-
 def test_output_properties_keep_the_exact_text_of_values(client):
     raw = b'{"$distinct_id":1.50,"$properties":{"a":1.10,"x":1,"b":-0,"c":[1e308, 2]}}'
     with EngageSimulator(profiles=[raw]) as simulator:
         body = client.ask(simulator, output_properties='["a", "b", "c"]').content
     expected = b'{"$distinct_id":1.50,"$properties":{"a":1.10,"b":-0,"c":[1e308, 2]}}'
     assert b'"results": [' + expected + b"]" in body
+
+
+def test_output_properties_over_awkward_profiles(client):
+    rows = awkward_profiles(120)
+    with EngageSimulator(profiles=rows) as simulator:
+        got = client.rows(simulator, output_properties='["text", "n", "$city"]')
+    assert [row["$distinct_id"] for row in got] == [row.value["$distinct_id"] for row in rows]
+    expected = [(row.value.get("$properties") or {}).get("text") for row in rows]
+    assert [(row.get("$properties") or {}).get("text") for row in got] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("page", "one"),
+        ("page", "-1"),
+        ("page_size", "-1"),
+        ("workspace_id", "main"),
+        ("as_of_timestamp", "yesterday"),
+        ("distinct_ids", "p1,p2"),
+        ("distinct_ids", "[1, 2]"),
+        ("distinct_ids", "[" * 100_000),
+        ("output_properties", '{"plan": 1}'),
+        ("filter_by_cohort", "7"),
+        ("filter_by_cohort", "{}"),
+        ("filter_by_cohort", '{"id": true}'),
+        ("filter_by_cohort", '{"id": 99}'),
+        ("behaviors", "7"),
+        ("include_all_users", "maybe"),
+    ],
+)
+def test_parameter_that_cannot_be_read_is_a_400(client, name, value):
+    with EngageSimulator(profiles=3) as simulator:
+        response = client.ask(simulator, **{name: value})
+    assert response.status_code == 400
+    assert set(response.json()) == {"request", "error"}
+
+
+def test_behaviors_exclude_a_cohort(client):
+    with EngageSimulator(profiles=3, cohorts={1: []}) as simulator:
+        response = client.ask(simulator, behaviors="[]", filter_by_cohort='{"id": 1}')
+    assert response.status_code == 400
+    assert "mutually exclusive" in response.json()["error"]
+
+
+def test_body_may_be_json_and_wins_over_the_url(client, people):
+    body = {"distinct_ids": ["p1", "p2"], "page": 0, "where": None, "include_all_users": True}
+    with EngageSimulator(profiles=people) as simulator:
+        response = client.send(simulator, "page=7", json=body)
+        record = simulator.stats.requests[0]
+    assert [row["$distinct_id"] for row in response.json()["results"]] == ["p1", "p2"]
+    assert record.form["distinct_ids"] == json.dumps(["p1", "p2"])
+    assert record.form["include_all_users"] == "true"
+    assert record.form["where"] == ""
+    assert record.page == 0
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"[1, 2]", b"7", b"[" * 200_000])
+def test_body_that_is_no_parameters_is_as_none(client, body):
+    with EngageSimulator(profiles=3) as simulator:
+        assert client.send(simulator, data=body).json()["total"] == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_older_path_takes_everything_in_the_url(client, people, method):
+    query = "where=properties%5B%22plan%22%5D+%3D%3D+%22pro%22&page_size=1"
+    with EngageSimulator(profiles=people) as simulator:
+        answer = client.send(simulator, query, method=method, path="/api/2.0/engage").json()
+    assert (answer["total"], answer["page_size"]) == (2, 1)

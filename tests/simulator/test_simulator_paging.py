@@ -34,7 +34,8 @@ def test_pages_come_in_any_order(client):
 
 
 @pytest.mark.parametrize(
-    ("total_on", "present"), [("first", [True, False]), ("all", [True, True]), ("never", [False] * 2)]
+    ("total_on", "present"),
+    [("first", [True, False]), ("all", [True, True]), ("never", [False] * 2)],
 )
 def test_total_is_where_the_switch_says(client, total_on, present):
     with EngageSimulator(profiles=12, page_size=5, total_on=total_on) as simulator:

@@ -21,13 +21,13 @@ def assert_uncached(response):
 
 
 def test_session_id_looks_like_mixpanels(client):
-    with EngageSimulator(clock=Clock()) as simulator:
+    with EngageSimulator(profiles=3, clock=Clock()) as simulator:
         session_id = client.ask(simulator).json()["session_id"]
     assert session_id.startswith("1700000000-")
 
 
 def test_later_page_without_session_is_refused(client):
-    with EngageSimulator() as simulator:
+    with EngageSimulator(profiles=3) as simulator:
         for form in ({}, {"session_id": ""}):
             response = client.ask(simulator, page=1, **form)
             assert response.status_code == 400
@@ -35,7 +35,7 @@ def test_later_page_without_session_is_refused(client):
 
 
 def test_unknown_session_is_an_uncached_query(client):
-    with EngageSimulator() as simulator:
+    with EngageSimulator(profiles=3) as simulator:
         assert_uncached(client.ask(simulator, page=1, session_id="1234567890-EXAMPL"))
 
 
@@ -50,7 +50,7 @@ def test_unknown_session_is_an_uncached_query(client):
     ],
 )
 def test_session_is_bound_to_its_query(client, other):
-    with EngageSimulator(cohorts={1: []}) as simulator:
+    with EngageSimulator(profiles=3, cohorts={1: []}) as simulator:
         session_id = client.ask(simulator).json()["session_id"]
         assert_uncached(client.ask(simulator, page=1, session_id=session_id, **other))
         assert client.ask(simulator, page=1, session_id=session_id).ok
@@ -73,7 +73,7 @@ def test_each_first_page_opens_a_session(client):
 
 def test_session_expires_after_its_time(client):
     clock = Clock()
-    with EngageSimulator(session_ttl=60, clock=clock) as simulator:
+    with EngageSimulator(profiles=3, session_ttl=60, clock=clock) as simulator:
         session_id = client.ask(simulator).json()["session_id"]
         clock.now += 59
         assert client.ask(simulator, page=1, session_id=session_id).ok
@@ -82,7 +82,7 @@ def test_session_expires_after_its_time(client):
 
 
 def test_session_expires_after_some_requests(client):
-    with EngageSimulator(session_pages=2) as simulator:
+    with EngageSimulator(profiles=3, session_pages=2) as simulator:
         for _ in range(2):
             session_id = client.ask(simulator).json()["session_id"]
             for page in (1, 2):
@@ -91,7 +91,7 @@ def test_session_expires_after_some_requests(client):
 
 
 def test_only_the_first_sessions_expire_if_wanted(client):
-    with EngageSimulator(session_pages=0, session_expiry_repeats=1) as simulator:
+    with EngageSimulator(profiles=3, session_pages=0, session_expiry_repeats=1) as simulator:
         first = client.ask(simulator).json()["session_id"]
         second = client.ask(simulator).json()["session_id"]
         assert_uncached(client.ask(simulator, page=1, session_id=first))
@@ -110,7 +110,7 @@ def test_session_id_may_change_with_each_answer(client):
 
 def test_oldest_sessions_make_room(client, monkeypatch):
     monkeypatch.setattr("mixpanel_fetch.simulator.sessions.MAX_SESSION_IDS", 2)
-    with EngageSimulator() as simulator:
+    with EngageSimulator(profiles=3) as simulator:
         ids = [client.ask(simulator).json()["session_id"] for _ in range(3)]
         assert_uncached(client.ask(simulator, page=1, session_id=ids[0]))
         assert client.ask(simulator, page=1, session_id=ids[1]).ok

@@ -81,7 +81,7 @@ def holds(source, **properties):
         'datetime(properties["signup"]) < datetime(properties["$last_seen"])',
         'datetime(properties["unix"]) == datetime(properties["milliseconds"])',
         'datetime(properties["float_time"]) == datetime(properties["unix"])',
-        'datetime(datetime(5)) == datetime(5)',
+        "datetime(datetime(5)) == datetime(5)",
         'datetime(properties["unix"]) + 60 > datetime(properties["unix"])',
         'datetime(properties["unix"]) - 60 < datetime(properties["unix"])',
         'datetime(properties["unix"]) - datetime(properties["unix"]) == 0',
@@ -112,7 +112,7 @@ def test_holds(source):
         'properties["tags"] > 1',
         '1 in properties["plan"]',
         '"x" in properties["seats"]',
-        'true in [1]',
+        "true in [1]",
         'defined(number("twelve"))',
         'defined(number(properties["tags"]))',
         'defined(string(properties["missing"]))',
@@ -128,7 +128,7 @@ def test_holds(source):
         'defined(datetime("soon"))',
         "defined(datetime(true))",
         'defined(datetime(properties["infinity"]))',
-        'datetime(0) < datetime(NOW)',
+        "datetime(0) < datetime(NOW)",
         'datetime(properties["unix"]) > NOW',
     ],
 )
@@ -206,5 +206,3 @@ def test_any_text_parses_or_is_a_syntax_error(source):
 def test_long_chains_do_not_nest():
     assert holds(" or ".join(["false"] * 5000 + ["true"]))
     assert evaluate(" + ".join(["1"] * 5000)) == 5000
-
-

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mixpanel_fetch import MixpanelAPIClient, Workspace
+from mixpanel_fetch.cli import run
+
+pytest_plugins = ["mixpanel_fetch.testing.fixtures"]
+
+ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path_factory):
+    """No test sees the settings, proxies or CA bundles of the machine it runs on."""
+    for name in list(os.environ):
+        if name.startswith("MP_") or name.lower().endswith("_proxy") or "CA_BUNDLE" in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture
+def client_of():
+    """A client of a simulator, quick to retry."""
+
+    def make(simulator, **changes):
+        settings = {**ACCOUNT, "base_url": simulator.base_url, "max_retries": 1, **changes}
+        return MixpanelAPIClient(**settings)
+
+    return make
+
+
+@pytest.fixture
+def workspace_of():
+    """A Workspace on a simulator."""
+
+    def make(simulator, destination, **changes):
+        settings = {**ACCOUNT, "api_base_url": simulator.base_url, "max_retries": 1, **changes}
+        return Workspace(destination=destination, **settings)
+
+    return make
+
+
+@pytest.fixture
+def environment_of(monkeypatch):
+    """Point the environment at a simulator."""
+
+    def make(simulator):
+        monkeypatch.setenv("MP_USERNAME", "demo")
+        monkeypatch.setenv("MP_SECRET", "demo-secret")
+        monkeypatch.setenv("MP_PROJECT_ID", "12345")
+        monkeypatch.setenv("MP_API_BASE_URL", simulator.base_url)
+
+    return make
+
+
+class Ended:
+    """What a command left: exit code, stdout, stderr."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def mp(capfd):
+    """Run ``mp`` in this process."""
+
+    def call(*arguments):
+        code = run([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
