@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 from mixpanel_fetch.config import (
+    DEFAULT_WORKERS,
     PARALLEL_STRATEGY,
     SEQUENTIAL_STRATEGY,
     Destination,
@@ -79,7 +80,8 @@ class Assembler:
         used = [strategy, *(one for one, _ in transforms if one is not None)]
         shares = _share_out(request.options, [*used, *([sink] if sink else [])])
         engine = strategy.make(
-            max_workers=request.max_workers, options=self._options(strategy, shares)
+            max_workers=request.max_workers or DEFAULT_WORKERS,
+            options=self._options(strategy, shares),
         )
         return Plan(
             table=request.table,

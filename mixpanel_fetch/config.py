@@ -23,6 +23,7 @@ else:
     import tomli as tomllib
 
 DEFAULT_DESTINATION = "duckdb:///mixpanel.duckdb"
+DEFAULT_WORKERS = 5
 PARALLEL_STRATEGY = "gevent-pool"
 SEQUENTIAL_STRATEGY = "sequential"
 

@@ -45,6 +45,8 @@ class Lander:
     def write(self, page: Page, batch: Batch) -> Settled:
         """Write ``batch``, which ``page`` was transformed to."""
         landed = self._plan.sink.call(self._load.write, page.index, batch)
+        if not isinstance(landed, int):
+            raise self._plan.sink.fault(f"write returned {landed!r}, not the rows landed")
         dropped = max(0, len(page.batch) - len(batch))
         return Settled.of_page(page, rows_landed=landed, rows_dropped=dropped)
 

@@ -59,9 +59,15 @@ def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
     """
     with HubLease(), RunThread() as thread, client.connect() as connection:
         try:
-            return _Run(client, plan, thread, connection).execute(result_type)
-        finally:
-            thread.call(plan.sink.call, plan.sink.engine.close)
+            result = _Run(client, plan, thread, connection).execute(result_type)
+        except BaseException:
+            try:
+                thread.call(plan.sink.call, plan.sink.engine.close)
+            except MixpanelFetchError as error:  # the run has its reason already
+                log.warning("%s (while closing it)", error)
+            raise
+        thread.call(plan.sink.call, plan.sink.engine.close)
+        return result
 
 
 class _Run:

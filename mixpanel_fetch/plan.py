@@ -63,8 +63,12 @@ class Sink:
         except MixpanelFetchError:
             raise
         except Exception as error:
-            who = self.registered or f"the sink {self.label}"
-            raise PluginError(f"{who} failed: {one_line_of(error)}", exit_code=1) from error
+            raise self.fault(one_line_of(error)) from error
+
+    def fault(self, words: str) -> PluginError:
+        """Return the error that says the sink broke its promise."""
+        who = self.registered or f"the sink {self.label}"
+        return PluginError(f"{who} failed: {words}", exit_code=1)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def ids(pages):
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_every_page_lands_once(engage_simulator, client_of, shelf, parallel):
-    simulator = engage_simulator(profiles=2450, page_size=100, latency=0.01)
+    simulator = engage_simulator(profiles=2450, page_size=100, latency=0.05)
     service = FetcherService(client_of(simulator), shelf)
     result = service.fetch_profiles("users", parallel=parallel)
     assert type(result) is (ParallelProfileFetchResult if parallel else FetchResult)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mixpanel_fetch.cli.output import Output, format_option, show_log
+from mixpanel_fetch.cli.output import Output, format_option, log_on_stderr
 from mixpanel_fetch.cli.report import show_result
 from mixpanel_fetch.cli.signals import StopSignals
 from mixpanel_fetch.config import Destination, parse_option
@@ -87,7 +87,6 @@ def profiles(output: Output, /, **given: Any) -> int:
 
     output.form = given["form"] or output.form
     output.verbose = given["verbose"]
-    show_log(given["verbose"], quiet=given["quiet"])
     workspace = Workspace(
         given["account"],
         destination=given["destination"],
@@ -98,7 +97,7 @@ def profiles(output: Output, /, **given: Any) -> int:
     if not given["quiet"]:
         for warning in workspace.warnings:
             output.note(f"mp: warning: {warning}")
-    with StopSignals() as stop:
+    with log_on_stderr(given["verbose"], quiet=given["quiet"]), StopSignals() as stop:
         try:
             result = workspace.fetch_profiles(
                 given["name"],

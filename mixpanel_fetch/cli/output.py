@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import click
@@ -91,10 +92,16 @@ class _StderrHandler(logging.Handler):
         click.echo(f"mp: {label}{words}", err=True)
 
 
-def show_log(verbose: int, *, quiet: bool) -> None:
+@contextmanager
+def log_on_stderr(verbose: int, *, quiet: bool) -> Iterator[None]:
     """Send the package's log to stderr: warnings, with ``-v`` retries too. For commands only."""
     logger = logging.getLogger("mixpanel_fetch")
+    before = (logger.level, logger.handlers, logger.propagate)
     levels = (logging.WARNING, logging.INFO, logging.DEBUG)
     logger.setLevel(logging.ERROR if quiet else levels[min(verbose, 2)])
-    logger.handlers = [_StderrHandler()]
-    logger.propagate = False
+    logger.handlers, logger.propagate = [_StderrHandler()], False
+    try:
+        yield
+    finally:
+        logger.setLevel(before[0])
+        logger.handlers, logger.propagate = before[1], before[2]

@@ -34,7 +34,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 # DuckDB would take most of the machine's memory, and a buffer for each core; beyond this limit it
 # uses the disk. The database is thrown away, so its log need not be folded in often.
-_SETTINGS = {"memory_limit": "400MB", "threads": 2, "checkpoint_threshold": "128MB"}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "400MB",
+    "threads": 2,
+    "checkpoint_threshold": "128MB",
+}
+_DATABASE = "staged.duckdb"
 _CREATE = """
     CREATE TABLE staged
         (place BIGINT, distinct_id VARCHAR, properties VARCHAR, last_seen TIMESTAMP)"""
@@ -112,9 +117,13 @@ class ParquetLoad(BaseLoad):
         self._rows = 0
         with self._reporting():
             self._workshop.mkdir(mode=0o700)
-            self._connection = duckdb.connect(self._workshop / "staged.duckdb", config=_SETTINGS)
-            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-            self._connection.execute(_CREATE)
+            try:
+                self._connection = duckdb.connect(self._workshop / _DATABASE, config=_SETTINGS)
+                self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+                self._connection.execute(_CREATE)
+            except duckdb.Error:
+                shutil.rmtree(self._workshop, ignore_errors=True)
+                raise
 
     def write(self, page_index: int, batch: Batch) -> int:
         """Stage one page; returns its rows. Raises StorageError."""
@@ -126,7 +135,10 @@ class ParquetLoad(BaseLoad):
             "ids": batch.distinct_ids,
             "properties": [text.decode() for text in batch.properties],
             # As numbers, because what a datetime means depends on the session's time zone.
-            "micros": [seen and (seen - _EPOCH) // _MICROSECOND for seen in batch.last_seen],
+            "micros": [
+                None if seen is None else (seen - _EPOCH) // _MICROSECOND
+                for seen in batch.last_seen
+            ],
         }
         with self._reporting():
             self._connection.execute(_INSERT, values)

@@ -1,4 +1,4 @@
-r"""The transforms ``select``, ``drop`` and ``rename``: which properties a row keeps, and their names.
+r"""The transforms ``select``, ``drop`` and ``rename``: which properties stay, and their names.
 
 Written ``select:a,b``, ``drop:a,b``, ``rename:a=b,c=d``. Blanks around a name are ignored, inside
 it they count; a backslash takes the next character as it is: ``a\,b`` is one name, ``\ a`` starts
@@ -12,8 +12,9 @@ being asked, ``drop:$last_seen`` empties the column, and ``rename`` refuses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -23,20 +24,23 @@ from mixpanel_fetch.hookspecs import TransformSpec, hookimpl
 from mixpanel_fetch.protocols import Transform
 
 LAST_SEEN = "$last_seen"
+Properties = dict[str, msgspec.Raw]
+"""A row's properties by name; each value is its JSON text."""
 
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder(Properties).decode
 _encode = msgspec.json.Encoder().encode
 _UNIT = re.compile(r"\\.|[^\\]", re.DOTALL)  # an escaped character, or a plain one
 
 
 def select(argument: str | None) -> Transform:
     """Keep only the properties named in ``argument``. Raises ConfigError for a bad argument."""
-    return Select(frozenset(_names("select", argument)))
+    return Shape(partial(_selected, frozenset(_names("select", argument))))
 
 
 def drop(argument: str | None) -> Transform:
     """Remove the properties named in ``argument``. Raises ConfigError for a bad argument."""
-    return Drop(frozenset(_names("drop", argument)))
+    names = frozenset(_names("drop", argument))
+    return Shape(partial(_dropped, names), keeps_last_seen=LAST_SEEN not in names)
 
 
 def rename(argument: str | None) -> Transform:
@@ -50,58 +54,38 @@ def rename(argument: str | None) -> Transform:
         raise ConfigError("rename: two properties cannot be given one name")
     if LAST_SEEN in pairs or LAST_SEEN in pairs.values():
         raise ConfigError(f"rename: {LAST_SEEN} is the column last_seen and keeps its name")
-    return Rename(pairs)
+    return Shape(partial(_renamed, pairs))
 
 
-class Select:
-    """See :func:`select`."""
+@dataclass(frozen=True)
+class Shape:
+    """A transform that makes new properties out of each row's, one row at a time."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-
-    def __call__(self, batch: Batch) -> Batch:
-        return replace(batch, properties=[self._row(text) for text in batch.properties])
-
-    def _row(self, text: bytes) -> bytes:
-        return _encode({key: value for key, value in _decode(text).items() if key in self._names})
-
-
-class Drop:
-    """See :func:`drop`."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+    row: Callable[[Properties], Properties]
+    keeps_last_seen: bool = True
 
     def __call__(self, batch: Batch) -> Batch:
-        shaped = replace(batch, properties=[self._row(text) for text in batch.properties])
-        if LAST_SEEN in self._names:
-            return replace(shaped, last_seen=[None] * len(batch))
-        return shaped
-
-    def _row(self, text: bytes) -> bytes:
-        kept = {key: value for key, value in _decode(text).items() if key not in self._names}
-        return _encode(kept)
-
-
-class Rename:
-    """See :func:`rename`."""
-
-    def __init__(self, pairs: dict[str, str]) -> None:
-        self._pairs = pairs
-
-    def __call__(self, batch: Batch) -> Batch:
-        return replace(batch, properties=[self._row(text) for text in batch.properties])
-
-    def _row(self, text: bytes) -> bytes:
-        properties = _decode(text)
-        taken = {new for old, new in self._pairs.items() if old in properties}
-        return _encode(
-            {
-                self._pairs.get(key, key): value
-                for key, value in properties.items()
-                if key in self._pairs or key not in taken
-            }
+        """Return a new batch; ``batch`` stays as it is."""
+        return Batch(
+            batch.distinct_ids,
+            [_encode(self.row(_decode(text))) for text in batch.properties],
+            batch.last_seen if self.keeps_last_seen else [None] * len(batch),
         )
+
+
+def _selected(names: Set[str], row: Properties) -> Properties:
+    return {key: value for key, value in row.items() if key in names}
+
+
+def _dropped(names: Set[str], row: Properties) -> Properties:
+    return {key: value for key, value in row.items() if key not in names}
+
+
+def _renamed(pairs: Mapping[str, str], row: Properties) -> Properties:
+    taken = {new for old, new in pairs.items() if old in row}
+    return {
+        pairs.get(key, key): value for key, value in row.items() if key in pairs or key not in taken
+    }
 
 
 def _names(transform: str, argument: str | None) -> list[str]:

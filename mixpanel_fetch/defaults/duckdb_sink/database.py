@@ -1,0 +1,157 @@
+"""One open connection: how it is opened, what is set on it, and how it is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mixpanel_fetch.defaults.duckdb_sink import failures
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName, quoted
+from mixpanel_fetch.errors import ConfigError
+
+LOCK_WAIT = 2.0
+"""Seconds to wait for another process to let go of the file."""
+
+
+class Database:
+    """A connection for one run, and the settings that are put back when it closes.
+
+    ``path`` None: the connection is a cursor of the host's, whose database stays open.
+    ``created``: this connection made the file.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        settings: Mapping[str, str],
+        path: Path | None = None,
+        *,
+        created: bool = False,
+    ) -> None:
+        self.connection = connection
+        self.path = path
+        self.created = created
+        self._before: dict[str, str] = {}
+        self.catalog = str(self.value("SELECT current_database()"))
+        try:
+            for name, value in settings.items():
+                self._set(name, value)
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        return self.connection.execute(statement, parameters).fetchall()
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run one statement and return the first value of its first row."""
+        return self.execute(statement, parameters)[0][0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep everything that happens inside, or nothing."""
+        self.connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            # After a fatal error there is no transaction left; the first error is the one to tell.
+            with suppress(duckdb.Error):
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def sql(self, name: TableName) -> str:
+        """Return a table's name with its catalog.
+
+        Without it ``sales.users`` is ambiguous in ``sales.db``: a catalog is named after its file.
+        """
+        return quoted(self.catalog, name.schema, name.table)
+
+    def interrupt(self) -> None:
+        """End a running statement. May be called from any thread."""
+        with suppress(duckdb.Error):
+            self.connection.interrupt()
+
+    def close(self) -> None:
+        """Put the settings back and let go of the connection."""
+        for name, value in self._before.items():
+            with suppress(duckdb.Error):
+                self._put_back(name, value)
+        self._before = {}
+        self.connection.close()
+
+    def _current(self, name: str) -> str:
+        return str(self.value(f"SELECT current_setting('{name}')"))
+
+    def _set(self, name: str, value: str) -> None:
+        before = self._current(name)
+        self.execute(f"SET {name} = '{value}'")
+        self._before[name] = before
+
+    def _put_back(self, name: str, value: str) -> None:
+        self.execute(f"SET {name} = '{value}'")
+        if self._current(name) == value:
+            return
+        # DuckDB shows a size cut to one decimal, and cuts again when it reads that: aim between.
+        number, _, unit = value.partition(" ")
+        self.execute(f"SET {name} = '{float(number) + 0.05:.2f} {unit}'")
+
+
+def open_file(path: Path, settings: Mapping[str, str]) -> Database:
+    """Open or create the database at ``path``. Raises ConfigError where that cannot be.
+
+    The path goes in as an absolute one: DuckDB would take ``md:x`` for a service and load an
+    extension. Waits up to ``LOCK_WAIT`` seconds for another process.
+    """
+    created = not path.exists()
+    with failures.translated(f"cannot open {path}", opening=True):
+        return Database(_connect(path.absolute()), settings, path, created=created)
+
+
+def usable(path: Path) -> bool:
+    """Return whether the file is there. Raises ConfigError if it could not be used or made."""
+    try:
+        if path.is_dir():
+            raise ConfigError(f"cannot open {path}: it is a directory")
+        if path.exists():
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise ConfigError(f"cannot open {path}: no permission to read and write it")
+            return True
+        parent = path.absolute().parent
+        if not parent.is_dir():
+            raise ConfigError(f"cannot create {path}: there is no directory {parent}")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot create {path}: no permission to write to {parent}")
+    except OSError as error:
+        raise ConfigError(f"cannot open {path}: {error.strerror}") from error
+    return False
+
+
+def open_host(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, str]) -> Database:
+    """Open a cursor of the host's connection, for the calling thread."""
+    with failures.translated("cannot use the connection handed in", opening=True):
+        return Database(connection.cursor(), settings)
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            if not failures.is_locked(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a database file and what DuckDB keeps beside it."""
+    for name in (path, path.with_name(f"{path.name}.wal")):
+        name.unlink(missing_ok=True)

@@ -1,0 +1,237 @@
+"""The engine: where tables are, which runs were interrupted, and how a load begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+from marshmallow import ValidationError
+
+from mixpanel_fetch.defaults.duckdb_sink import CAPABILITIES, catalog, failures, resume
+from mixpanel_fetch.defaults.duckdb_sink.database import (
+    Database,
+    open_file,
+    open_host,
+    remove_file,
+    usable,
+)
+from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
+from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
+from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName
+from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions, bytes_of, one_line
+from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
+from mixpanel_fetch.errors import ConfigError, StorageError
+from mixpanel_fetch.model import Mode, RunInfo, RunRecord
+
+_MEMORY = "200MB"
+_CHECKPOINT = "128MB"
+_THREADS = 4
+
+
+class DuckDBEngine:
+    """A :class:`~mixpanel_fetch.protocols.ResumableEngine` over one DuckDB database.
+
+    ``path``: the file, made by ``begin`` if it is missing. ``connection``: one of the host's
+    instead; the engine works on a cursor of it, never closes it, and sets on it only what is given
+    here and ``checkpoint_threshold``.
+
+    ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); the index of the
+    ids gets more once it needs more. ``checkpoint_threshold``: how much is written ahead before it
+    is compressed into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at
+    most 4). ``batch_size``: most rows per INSERT within a page's transaction, None for no limit.
+
+    Raises ConfigError for values that these cannot have.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        memory_limit: str | None = None,
+        checkpoint_threshold: str = _CHECKPOINT,
+        threads: int | None = None,
+        batch_size: int | None = 1000,
+    ) -> None:
+        if (path is None) == (connection is None):
+            raise ConfigError("give either the path of a DuckDB file or a connection")
+        own = connection is None
+        memory_limit = memory_limit or (_MEMORY if own else None)
+        threads = threads or (min(_THREADS, os.cpu_count() or 1) if own else None)
+        options = {
+            "memory_limit": memory_limit,
+            "checkpoint_threshold": checkpoint_threshold,
+            "threads": threads,
+        }
+        self._settings = {name: str(value) for name, value in options.items() if value is not None}
+        try:
+            DuckDBOptions().load({**self._settings, "batch_size": batch_size})
+        except ValidationError as error:
+            raise ConfigError(f"the duckdb sink: {one_line(error)}") from None
+        self.batch_size = batch_size
+        self._path = None if path is None else Path(path)
+        self._host = connection
+        self._memory = None if memory_limit is None else bytes_of(memory_limit)
+        self._db: Database | None = None
+
+    def check(self, table: str, mode: Mode) -> None:
+        """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
+
+        An existing file is opened and stays open until ``close``, so that no other process takes
+        it meanwhile. To resume a run that is partial, check with mode ``merge``: its table is
+        there. Raises ConfigError, TableExistsError, TableNotFoundError.
+        """
+        name = TableName.parse(table)
+        if self._there():
+            with failures.translated(f"cannot look at table {name}", opening=True):
+                catalog.admit(self._open(), name, mode)
+        elif str(name) != name.table:
+            raise ConfigError(f"there is no schema {name.schema}: {self._path} does not exist yet")
+        elif mode == "append":
+            raise catalog.missing(name)
+
+    def begin(self, table: str, mode: Mode, run: RunInfo) -> DuckDBLoad:
+        """Prepare to load ``table``, creating the file if need be.
+
+        With the ``run_id`` of an interrupted run, its staging goes on, unless the run now has
+        another session: then its pages are dropped. Any other interrupted run of the table is
+        superseded. Raises ConfigError, StorageError, TableExistsError, TableNotFoundError.
+        """
+        name = TableName.parse(table)
+        run = replace(run, mode=mode)
+        created = not self._there()
+        try:
+            with failures.translated(f"cannot prepare table {name}"):
+                return self._begin(name, run)
+        except BaseException:
+            if created:
+                self._remove()
+            raise
+
+    def count(self, table: str) -> int | None:
+        """Return the rows of ``table``, None where there is none."""
+        name = TableName.parse(table)
+        with self._visit() as db:
+            found = None if db is None else catalog.find_table(db, name)
+            if db is None or found is None:
+                return None
+            return int(db.value(f"SELECT count(*) FROM {db.sql(found)}"))
+
+    def interrupted(self, table: str) -> RunInfo | None:
+        """Return the run of ``table`` that can go on, or None.
+
+        A run whose staging or table has been changed by hand cannot: its ledger no longer holds.
+        """
+        name = TableName.parse(table)
+        with self._visit() as db:
+            if db is None:
+                return None
+            for entry in Ledger(db).entries():
+                if entry.name.same(name) and resume.can_go_on(db, entry):
+                    return entry.info
+            return None
+
+    def runs(self) -> Sequence[RunRecord]:
+        """Return every run, the newest first. ``total_rows`` is None until something is public."""
+        with self._visit() as db:
+            return [] if db is None else [entry.record() for entry in Ledger(db).entries()]
+
+    def discard(self, run_id: str) -> None:
+        """Drop an interrupted run: its staging and its ledger. What it published stays.
+
+        Raises ConfigError for a run that is unknown or not interrupted.
+        """
+        with self._visit() as db:
+            entry = None if db is None else Ledger(db).find(run_id)
+            if db is None or entry is None or entry.status not in INTERRUPTED:
+                raise ConfigError(f"there is no interrupted run {run_id}; `mp runs` lists them")
+            with db.transaction():
+                resume.drop_run(db, entry)
+
+    def interrupt(self) -> None:
+        """End a running statement soon. May be called from any thread, at any time."""
+        db = self._db
+        if db is not None:
+            db.interrupt()
+
+    def close(self) -> None:
+        """Put settings back and let go of the database; the last one out checkpoints it."""
+        db, self._db = self._db, None
+        if db is not None:
+            with failures.translated("cannot close the database"):
+                db.close()
+
+    def _begin(self, name: TableName, run: RunInfo) -> DuckDBLoad:
+        db = self._open()
+        ledger = Ledger(db)
+        entries = ledger.entries()
+        earlier = next((e for e in entries if e.info.run_id == run.run_id), None)
+        if earlier is not None and not resume.goes_on(db, earlier, name, run):
+            earlier = None
+        if earlier is None or not earlier.published:
+            catalog.admit(db, name, run.mode)
+        name = catalog.located(db, name)
+        created_metadata = not ledger.exists()
+        with db.transaction():
+            ledger.create()
+            for entry in entries:
+                if entry is not earlier and entry.name.same(name) and entry.status in INTERRUPTED:
+                    resume.drop_run(db, entry)
+            if earlier is None:
+                ledger.forget_pages(run.run_id)
+            if earlier is None or earlier.status == "partial":
+                create_staging(db, run.run_id, name)
+            ledger.start(run, name, earlier)
+        return DuckDBLoad(
+            db,
+            MemoryBudget(db.connection, self._memory),
+            run,
+            name,
+            earlier=earlier,
+            batch_size=self.batch_size,
+            created_metadata=created_metadata,
+            undo=self._remove,
+        )
+
+    def _there(self) -> bool:
+        return self._path is None or usable(self._path)
+
+    def _open(self) -> Database:
+        if self._db is None:
+            if self._host is not None:
+                self._db = open_host(self._host, self._settings)
+            elif self._path is not None:
+                self._db = open_file(self._path, self._settings)
+        assert self._db is not None
+        return self._db
+
+    @contextmanager
+    def _visit(self) -> Iterator[Database | None]:
+        """Yield the database; None where there is no file. Closes what it opened."""
+        if self._db is not None:
+            with failures.translated("cannot read the database"):
+                yield self._db
+        elif not self._there():
+            yield None
+        else:
+            try:
+                with failures.translated("cannot read the database"):
+                    yield self._open()
+            finally:
+                self.close()
+
+    def _remove(self) -> None:
+        self.close()
+        if self._path is None:
+            return
+        try:
+            remove_file(self._path)
+        except OSError as error:
+            raise StorageError(f"cannot remove {self._path}: {error.strerror}") from error

@@ -1,0 +1,170 @@
+"""One run's way into one table: pages into staging, then published whole, kept, or dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import duckdb
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.defaults.duckdb_sink import catalog, failures
+from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger, PageEntry, RunEntry
+from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName
+from mixpanel_fetch.defaults.duckdb_sink.publish import Published, prepare, publish
+from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
+from mixpanel_fetch.defaults.duckdb_sink.staging import KEY_FROM, Staging
+from mixpanel_fetch.errors import StorageError
+from mixpanel_fetch.model import LoadReport, Mode, RunInfo
+
+
+class DuckDBLoad:
+    """A :class:`~mixpanel_fetch.protocols.TableLoad` into a DuckDB table.
+
+    Every method is for the run's own thread. ``earlier``: what the ledger has of the run that
+    goes on here; ``undo``: called once an abort has left the database bare.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        budget: MemoryBudget,
+        run: RunInfo,
+        name: TableName,
+        *,
+        earlier: RunEntry | None,
+        batch_size: int | None,
+        created_metadata: bool,
+        undo: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._ledger = Ledger(db)
+        self._budget = budget
+        self._run = run
+        self._name = name
+        self._staging = Staging(db, budget, run.run_id, name)
+        self._unkeyed = 0 if self._staging.keyed else self._staging.count()
+        self._earlier = earlier
+        self._pages = {page.index: page for page in earlier.pages} if earlier else {}
+        self._batch_size = batch_size
+        self._created_metadata = created_metadata
+        self._undo = undo
+
+    def landed_pages(self) -> frozenset[int]:
+        """Return the pages that the ledger has, in staging or published."""
+        return frozenset(self._pages)
+
+    def write(self, page_index: int, batch: Batch) -> int:
+        """Land one page and its ledger row in one transaction, and return its rows.
+
+        Raises StorageError; the page has not landed then, and the load goes on unless DuckDB
+        gave up the database. FetchInterruptedError after an interrupt.
+        """
+        if page_index in self._pages:
+            raise StorageError(f"page {page_index} has landed already")
+        page = Rows.of(page_index, batch)
+        with failures.translated(f"cannot store page {page_index}"):
+            if self._unkeyed >= KEY_FROM:
+                self._staging.add_key()
+                self._unkeyed = 0
+            try:
+                entry = self._land(page)
+            except (duckdb.ConversionException, duckdb.InvalidInputException):
+                entry = self._land(page.mended(self._db))
+            self._pages[page_index] = entry
+            if self._staging.keyed:
+                self._budget.grew(len(page))
+            else:
+                self._unkeyed += len(page)
+        return len(page)
+
+    def commit(self) -> LoadReport:
+        """Publish in one transaction: complete if every page landed, else partial.
+
+        Raises StorageError, or ConfigError and kin if the table changed meanwhile so that it can
+        no longer take the rows. Nothing is changed then, and ``suspend`` or ``abort`` may follow.
+        """
+        with failures.translated(f"cannot publish table {self._name}"):
+            try:
+                return self._publish()
+            except duckdb.OutOfMemoryException:
+                self._budget.lift()
+                return self._publish()
+
+    def suspend(self) -> None:
+        """Keep staging and ledger for a resume; the table stays as it was."""
+        # A run that still says "running" resumes just as well, and after a fatal error the
+        # database takes no more statements: the first error is the one to tell.
+        with suppress(duckdb.Error):
+            self._ledger.mark(self._run.run_id, "suspended")
+
+    def abort(self) -> None:
+        """Drop what was staged, and whatever this run alone has created. Raises StorageError."""
+        with failures.translated(f"cannot take back what was staged for {self._name}"):
+            with self._db.transaction():
+                self._db.execute(f"DROP TABLE IF EXISTS {self._staging.sql}")
+                self._ledger.forget_pages(self._run.run_id)
+                self._ledger.mark(self._run.run_id, "aborted")
+            if self._created_metadata and len(self._ledger.entries()) == 1:
+                with self._db.transaction():
+                    self._ledger.drop()
+                if self._db.created and catalog.is_bare(self._db):
+                    self._undo()
+
+    def _land(self, page: Rows) -> PageEntry:
+        try:
+            with self._db.transaction():
+                self._staging.insert(page, self._batch_size)
+                return self._note(page, duplicates=0)
+        except duckdb.ConstraintException:
+            page.require_ids()
+            # Rare enough to land the page twice: rows repeat between pages only if profiles
+            # moved while they were being fetched.
+            with self._db.transaction():
+                duplicates = self._staging.upsert(page, self._batch_size)
+                return self._note(page, duplicates)
+
+    def _note(self, page: Rows, duplicates: int) -> PageEntry:
+        entry = PageEntry(page.page, len(page), duplicates, page.repaired)
+        self._ledger.land(self._run.run_id, entry)
+        return entry
+
+    def _publish(self) -> LoadReport:
+        mode: Mode = "merge" if self._has_published() else self._run.mode
+        self._budget.make_room(self._keys_to_index(mode))
+        prepare(self._db, self._staging, self._name, mode)
+        with self._db.transaction():
+            report = self._report(publish(self._db, self._staging, self._name, mode))
+            whole = all(index in self._pages for index in range(self._run.total_pages))
+            self._ledger.finish(self._run.run_id, "complete" if whole else "partial", report)
+        return report
+
+    def _has_published(self) -> bool:
+        return self._earlier is not None and self._earlier.published
+
+    def _report(self, published: Published) -> LoadReport:
+        inserted, updated = published.inserted, published.updated
+        duplicates = self._ledger.duplicate_rows(self._run.run_id)
+        repaired = sum(page.repaired_values for page in self._pages.values())
+        if self._earlier is None or not self._earlier.published:
+            return LoadReport(inserted + updated, inserted, updated, duplicates, repaired)
+        before = self._earlier.report
+        inserted += before.inserted or 0
+        if self._run.mode in ("create", "replace"):
+            # The table held only this run's rows, so what was updated now are its duplicates.
+            duplicates += updated
+            return LoadReport(inserted, inserted, 0, duplicates, repaired)
+        updated += before.updated or 0
+        return LoadReport(inserted + updated, inserted, updated, duplicates, repaired)
+
+    def _keys_to_index(self, mode: Mode) -> int:
+        # The indexes of a replaced table are built again; an upsert loads those of its target.
+        existing = catalog.find_table(self._db, self._name)
+        if existing is None:
+            return 0
+        staged = self._staging.count()
+        if mode == "replace":
+            return staged * len(catalog.belongings(self._db, existing).indexes)
+        return staged + int(self._db.value(f"SELECT count(*) FROM {self._db.sql(existing)}"))

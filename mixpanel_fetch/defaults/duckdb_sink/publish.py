@@ -1,0 +1,68 @@
+"""Staging becomes the table, or goes into it. ``publish`` belongs in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mixpanel_fetch.defaults.duckdb_sink import catalog
+from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName
+from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
+from mixpanel_fetch.model import Mode
+
+# Measured against ON CONFLICT and UPDATE + anti-join: as fast or faster with and without a key or
+# an index, and the only one of them that asks for no key.
+_MERGE = """MERGE INTO {target} AS held USING {staging} AS new
+    ON held.distinct_id = new.distinct_id
+    WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen
+    WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen)
+    VALUES (new.distinct_id, new.properties, new.last_seen)"""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of the staged rows: new in the table, or in the place of older ones."""
+
+    inserted: int
+    updated: int
+
+
+def prepare(db: Database, staging: Staging, target: TableName, mode: Mode) -> None:
+    """Make the staged ids unique. Nothing visible changes, and a resume finds it well."""
+    if mode in ("append", "merge") and catalog.find_table(db, target) is not None:
+        staging.drop_repeated()
+    else:
+        staging.add_key()
+
+
+def publish(db: Database, staging: Staging, target: TableName, mode: Mode) -> Published:
+    """Make the prepared rows visible as ``mode`` says, and leave no staging table.
+
+    Raises TableExistsError, TableNotFoundError or ConfigError if the target changed meanwhile so
+    that it can no longer take them.
+    """
+    existing = catalog.find_table(db, target)
+    if existing is None:
+        if mode == "append":
+            raise catalog.missing(target)
+        return Published(staging.become(target.table), 0)
+    if mode == "create":
+        raise catalog.taken(target)
+    if mode == "replace":
+        kept = catalog.belongings(db, existing)
+        db.execute(f"DROP TABLE {db.sql(existing)}")
+        rows = staging.become(existing.table)
+        kept.restore(db)
+        return Published(rows, 0)
+    return _upsert(db, staging, existing)
+
+
+def _upsert(db: Database, staging: Staging, target: TableName) -> Published:
+    names = {"target": db.sql(target), "staging": staging.sql}
+    updated = db.value(
+        "SELECT count(*) FROM {staging} SEMI JOIN {target} USING (distinct_id)".format(**names)
+    )
+    inserted = staging.count() - updated
+    db.execute(_MERGE.format(**names))
+    staging.drop()
+    return Published(inserted, updated)

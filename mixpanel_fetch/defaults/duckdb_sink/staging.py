@@ -1,0 +1,135 @@
+"""The staging table: where pages land, in any order, until they are published."""
+
+from __future__ import annotations
+
+import duckdb
+
+from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger
+from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName, quoted
+from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
+from mixpanel_fetch.errors import StorageError
+
+KEY_FROM = 250_000
+"""Rows from which on the staging table has its key.
+
+Adding the key to rows that are there costs a third of keeping it while they land, but a transient
+100 to 160 bytes a row; keeping it costs memory for nothing but the index. So small loads are fast
+and large ones flat.
+"""
+
+# The page number comes last: DuckDB drops a column only if no key stands on a later one.
+_CREATE = """CREATE TABLE {} (
+    distinct_id VARCHAR NOT NULL, properties JSON, last_seen TIMESTAMP, page_index BIGINT)"""
+# Lists of text and integers are the fastest parameters that DuckDB's client takes without an Arrow
+# library; microseconds do not depend on the session's time zone, and need no datetime objects.
+_INSERT = """INSERT INTO {} AS held SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]),
+    make_timestamp(unnest($3::BIGINT[])), $4"""
+_UPSERT = f"""{_INSERT} ON CONFLICT (distinct_id) DO UPDATE SET
+    properties = excluded.properties, last_seen = excluded.last_seen,
+    page_index = excluded.page_index
+    WHERE excluded.page_index >= held.page_index"""
+# The window runs over the repeated ids alone; within a page, rows stand in the order they came in.
+_REPEATED = """CREATE OR REPLACE TEMP TABLE mixpanel_fetch_repeated AS
+    SELECT id, page_index FROM (
+        SELECT rowid AS id, page_index, row_number() OVER (
+            PARTITION BY distinct_id ORDER BY page_index DESC, rowid DESC) AS place
+        FROM {staging} WHERE distinct_id IN (
+            SELECT distinct_id FROM {staging} GROUP BY distinct_id HAVING count(*) > 1))
+    WHERE place > 1"""
+
+
+class Staging:
+    """One run's staging table. ``keyed``: its ids are unique, and DuckDB sees to it."""
+
+    def __init__(self, db: Database, budget: MemoryBudget, run_id: str, name: TableName) -> None:
+        self._db = db
+        self._budget = budget
+        self._run_id = run_id
+        self.name = name.staging(run_id)
+        self.sql = db.sql(self.name)
+        self.keyed = bool(
+            db.value(
+                "SELECT has_primary_key FROM duckdb_tables()"
+                " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
+                [db.catalog, self.name.schema, self.name.table],
+            )
+        )
+
+    def count(self) -> int:
+        """Return the rows staged."""
+        return int(self._db.value(f"SELECT count(*) FROM {self.sql}"))
+
+    def insert(self, rows: Rows, size: int | None) -> None:
+        """Add rows, ``size`` a statement. Raises duckdb.ConstraintException for an id held already.
+
+        Raises StorageError unless every row arrived.
+        """
+        statement = _INSERT.format(self.sql)
+        landed = sum(
+            self._db.value(statement, [*columns, rows.page]) for columns in rows.pieces(size)
+        )
+        if landed != len(rows):
+            raise StorageError(f"page {rows.page}: {landed} of {len(rows)} rows arrived in DuckDB")
+
+    def upsert(self, rows: Rows, size: int | None) -> int:
+        """Add rows whose ids may be held already; the later page wins, then the later row.
+
+        Returns how many rows of either side gave way.
+        """
+        before = self.count()
+        for columns in rows.distinct().pieces(size):
+            self._db.execute(_UPSERT.format(self.sql), [*columns, rows.page])
+        return len(rows) - (self.count() - before)
+
+    def add_key(self) -> None:
+        """Make the ids unique, and keep them so."""
+        if self.keyed:
+            return
+        self._budget.make_room(self.count())
+        statement = f"ALTER TABLE {self.sql} ADD PRIMARY KEY (distinct_id)"
+        # Trying is the cheapest way to find out whether any id repeats.
+        try:
+            self._db.execute(statement)
+        except duckdb.ConstraintException:
+            self.drop_repeated()
+            self._db.execute(statement)
+        self.keyed = True
+
+    def drop_repeated(self) -> None:
+        """Keep one row an id: that of the later page, then the later row.
+
+        A transaction of its own: DuckDB builds no key over rows deleted in the same one. Nothing
+        visible changes, and the ledger says how many rows each page gave up.
+        """
+        if self.keyed:
+            return
+        with self._db.transaction():
+            self._db.execute(_REPEATED.format(staging=self.sql))
+            self._db.execute(
+                f"DELETE FROM {self.sql} WHERE rowid IN (SELECT id FROM mixpanel_fetch_repeated)"
+            )
+            for page, gone in self._db.execute(
+                "SELECT page_index, count(*) FROM mixpanel_fetch_repeated GROUP BY page_index"
+            ):
+                Ledger(self._db).give_up(self._run_id, page, gone)
+            self._db.execute("DROP TABLE mixpanel_fetch_repeated")
+
+    def become(self, table: str) -> int:
+        """Turn into ``table``, in the same schema, without a copy. Returns its rows."""
+        rows = self.count()
+        self._db.execute(f"ALTER TABLE {self.sql} DROP COLUMN page_index")
+        self._db.execute(f"ALTER TABLE {self.sql} RENAME TO {quoted(table)}")
+        return rows
+
+    def drop(self) -> None:
+        """Take the table away."""
+        self._db.execute(f"DROP TABLE {self.sql}")
+
+
+def create_staging(db: Database, run_id: str, name: TableName) -> None:
+    """Make the staging table of a run, anew if it is there."""
+    sql = db.sql(name.staging(run_id))
+    db.execute(f"DROP TABLE IF EXISTS {sql}")
+    db.execute(_CREATE.format(sql))

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from mixpanel_fetch.defaults.duckdb_sink import staging
+from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
+from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError, TableNotFoundError
+
+OURS = "(distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
+
+
+@pytest.fixture(params=["key at the end", "key from the start"])
+def keyed(request, monkeypatch):
+    from mixpanel_fetch.defaults.duckdb_sink import load
+
+    if request.param == "key from the start":
+        monkeypatch.setattr(load, "KEY_FROM", 0)
+
+
+def test_create_makes_the_table_of_the_contract(kit, path, keyed):
+    report = kit.fetch(DuckDBEngine(path), {1: kit.batch("c"), 0: kit.batch("a", "b")})
+    assert (report.total_rows, report.inserted, report.updated) == (3, 3, 0)
+    assert kit.query(path, "SELECT sql FROM duckdb_tables() WHERE table_name = 'users'") == [
+        (
+            "CREATE TABLE users(distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP,"
+            " PRIMARY KEY(distinct_id));",
+        )
+    ]
+    assert kit.query(path, "SHOW TABLES") == [("users",)]
+    assert kit.values(path) == {"a": "1", "b": "1", "c": "1"}
+
+
+def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, keyed):
+    pages = {
+        2: kit.batch("x", "y", value="two"),
+        0: kit.batch("x", "z", "z", value="zero"),
+        1: kit.batch("y", "q", value="one"),
+    }
+    report = kit.fetch(DuckDBEngine(path), pages)
+    assert kit.values(path) == {"x": "two", "y": "two", "z": "zero", "q": "one"}
+    assert (report.total_rows, report.duplicate_rows) == (4, 3)
+
+
+def test_within_a_page_the_later_row_wins(kit, path, keyed):
+    rows = [{"distinct_id": "a", "properties": {"v": n}} for n in range(5)]
+    report = kit.fetch(DuckDBEngine(path, batch_size=2), {0: kit.batch().from_rows(rows)})
+    assert kit.values(path) == {"a": "4"}
+    assert (report.total_rows, report.duplicate_rows) == (1, 4)
+
+
+def test_the_key_is_added_on_the_way_when_a_load_grows_large(kit, path, monkeypatch):
+    from mixpanel_fetch.defaults.duckdb_sink import load
+
+    monkeypatch.setattr(load, "KEY_FROM", 3)
+    pages = {i: kit.batch(f"a{i}", f"b{i}", "same", value=i) for i in (3, 1, 0, 2, 4)}
+    report = kit.fetch(DuckDBEngine(path), pages)
+    assert (report.total_rows, report.duplicate_rows) == (11, 4)
+    assert kit.values(path)["same"] == "4"
+    assert staging.KEY_FROM > 200_000
+
+
+def test_create_refuses_an_existing_table_whatever_its_case(kit, path):
+    kit.make(path, 'CREATE TABLE "Users" (a INT)')
+    with pytest.raises(TableExistsError, match="table users exists; use --append") as caught:
+        DuckDBEngine(path).check("users", "create")
+    assert caught.value.exit_code == 3
+    engine = DuckDBEngine(path)
+    with pytest.raises(TableExistsError):
+        engine.begin("users", "create", kit.run_info())
+    engine.close()
+    assert kit.query(path, "SELECT count(*) FROM duckdb_tables()") == [(1,)]
+
+
+def test_case_counts_beyond_ascii_as_in_the_catalog(kit, path):
+    kit.make(path, 'CREATE TABLE "É" (a INT)')
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, table="é")
+    assert kit.values(path, '"é"') == {"a": "1"}
+
+
+def test_append_to_a_missing_table_is_refused(kit, path):
+    with pytest.raises(TableNotFoundError):
+        DuckDBEngine(path).check("users", "append")
+    assert not path.exists()
+    kit.make(path, "CREATE TABLE other (a INT)")
+    engine = DuckDBEngine(path)
+    with pytest.raises(TableNotFoundError):
+        engine.check("users", "append")
+    engine.close()
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE users " + OURS,
+        "CREATE TABLE users (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)",
+        "CREATE TABLE users (extra INT DEFAULT 7, last_seen TIMESTAMP, properties VARCHAR,"
+        " distinct_id VARCHAR)",
+    ],
+)
+def test_upsert_keeps_other_rows_and_counts_new_and_old(kit, path, mode, table, keyed):
+    kit.make(
+        path,
+        table,
+        "CREATE INDEX i ON users (last_seen)",
+        "INSERT INTO users (distinct_id, properties) VALUES ('a', '{\"v\":0}'), ('k', '{\"v\":0}')",
+    )
+    report = kit.fetch(
+        DuckDBEngine(path),
+        {0: kit.batch("a", "b", "b"), 1: kit.batch("a", value=2), 2: kit.batch()},
+        mode,
+    )
+    assert kit.values(path) == {"a": "2", "b": "1", "k": "0"}
+    assert (report.total_rows, report.inserted, report.updated) == (2, 1, 1)
+    assert report.duplicate_rows == 2
+    if "extra" in table:
+        assert kit.query(path, "SELECT DISTINCT extra FROM users") == [(7,)]
+    assert not kit.staged(path)
+
+
+def test_appending_the_same_again_changes_nothing(kit, path):
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b")})
+    report = kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b")}, "append")
+    assert (report.inserted, report.updated, report.total_rows) == (0, 2, 2)
+    assert len(kit.values(path)) == 2
+
+
+def test_merge_makes_a_missing_table(kit, path):
+    report = kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "a")}, "merge")
+    assert (report.inserted, report.updated, report.duplicate_rows) == (1, 0, 1)
+
+
+def test_upsert_into_a_table_that_another_refers_to(kit, path):
+    kit.make(
+        path,
+        "CREATE TABLE users " + OURS,
+        "INSERT INTO users VALUES ('a', '{}', NULL)",
+        "CREATE TABLE child (u VARCHAR REFERENCES users (distinct_id))",
+        "INSERT INTO child VALUES ('a')",
+    )
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b")}, "append")
+    assert kit.values(path) == {"a": "1", "b": "1"}
+
+
+@pytest.mark.parametrize("name", ["users", "USERS"])
+def test_replace_keeps_indexes_comments_and_views(kit, path, name, keyed):
+    kit.make(
+        path,
+        "CREATE TABLE users (distinct_id VARCHAR, last_seen TIMESTAMP, properties JSON, x INT)",
+        "INSERT INTO users VALUES ('old', NULL, '{}', 1)",
+        "CREATE INDEX seen ON users (last_seen)",
+        'CREATE UNIQUE INDEX "lo""w" ON users (lower(distinct_id))',
+        "COMMENT ON TABLE users IS 'it''s mine'",
+        "COMMENT ON COLUMN users.properties IS 'props'",
+        "COMMENT ON COLUMN users.x IS 'gone'",
+        "COMMENT ON INDEX seen IS 'fast'",
+        "CREATE VIEW v AS SELECT distinct_id FROM users",
+    )
+    report = kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b", "a")}, "replace", name)
+    assert (report.total_rows, report.inserted, report.duplicate_rows) == (2, 2, 1)
+    assert sorted(kit.query(path, "SELECT * FROM v")) == [("a",), ("b",)]
+    assert sorted(kit.query(path, "SELECT index_name, comment FROM duckdb_indexes()")) == [
+        ('lo"w', None),
+        ("seen", "fast"),
+    ]
+    assert kit.query(path, "SELECT comment FROM duckdb_tables() WHERE table_name = 'users'") == [
+        ("it's mine",)
+    ]
+    assert kit.query(
+        path,
+        "SELECT column_name, comment FROM duckdb_columns()"
+        " WHERE table_name = 'users' AND comment IS NOT NULL",
+    ) == [("properties", "props")]
+
+
+def test_replace_of_a_missing_table_creates_it(kit, path):
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, "replace")
+    assert kit.values(path) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "statements", "message"),
+    [
+        (
+            "replace",
+            [
+                "CREATE TABLE users " + OURS,
+                "CREATE TABLE c (u VARCHAR REFERENCES users (distinct_id))",
+            ],
+            "cannot replace users: Could not drop the table",
+        ),
+        (
+            "replace",
+            ["CREATE TABLE users (distinct_id VARCHAR, x INT)", "CREATE INDEX i ON users (x)"],
+            "cannot replace users",
+        ),
+        ("create", ["CREATE VIEW users AS SELECT 1"], "users is a view"),
+        ("append", ["CREATE TABLE users (a INT)"], "column distinct_id is missing"),
+        (
+            "merge",
+            ["CREATE TABLE users (distinct_id INT, properties JSON, last_seen TIMESTAMP)"],
+            "column distinct_id is INTEGER, it must be VARCHAR",
+        ),
+        (
+            "merge",
+            [
+                "CREATE TABLE users"
+                " (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP, x INT NOT NULL)"
+            ],
+            "column x must not be NULL",
+        ),
+        (
+            "append",
+            [
+                "CREATE TABLE users"
+                " (distinct_id VARCHAR, properties STRUCT(a INT), last_seen TIMESTAMP)"
+            ],
+            r"column properties is STRUCT",
+        ),
+    ],
+)
+def test_a_table_that_cannot_take_part_is_refused_before_any_request(
+    kit, path, mode, statements, message
+):
+    kit.make(path, *statements)
+    before = kit.query(path, "SELECT table_name, sql FROM duckdb_tables()")
+    for attempt in ("check", "begin"):
+        engine = DuckDBEngine(path)
+        with pytest.raises(ConfigError, match=message) as caught:
+            if attempt == "check":
+                engine.check("users", mode)
+            else:
+                engine.begin("users", mode, kit.run_info(mode))
+        engine.close()
+        assert "\n" not in str(caught.value)
+    assert kit.query(path, "SELECT table_name, sql FROM duckdb_tables()") == before
+
+
+def test_a_unique_index_that_the_new_rows_break_leaves_the_old_table(kit, path):
+    kit.make(
+        path,
+        "CREATE TABLE users " + OURS,
+        "INSERT INTO users VALUES ('old', '{}', NULL)",
+        "CREATE UNIQUE INDEX u ON users (last_seen)",
+    )
+    engine = DuckDBEngine(path)
+    load = engine.begin("users", "replace", kit.run_info("replace", total_pages=1))
+    load.write(0, kit.batch("a", "b"))
+    with pytest.raises(StorageError, match="cannot publish table users"):
+        load.commit()
+    load.suspend()
+    engine.close()
+    assert kit.query(path, "SELECT distinct_id FROM users") == [("old",)]
+    assert engine.interrupted("users") is not None
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "meanwhile", "error"),
+    [
+        ("create", None, "CREATE TABLE users (a INT)", TableExistsError),
+        ("append", "CREATE TABLE users " + OURS, "DROP TABLE users", TableNotFoundError),
+    ],
+)
+def test_a_table_that_changes_while_pages_land(kit, mode, before, meanwhile, error):
+    host = duckdb.connect()
+    if before:
+        host.execute(before)
+    engine = DuckDBEngine(connection=host)
+    load = engine.begin("users", mode, kit.run_info(mode))
+    load.write(0, kit.batch("a"))
+    host.execute(meanwhile)
+    with pytest.raises(error):
+        load.commit()
+    load.abort()
+    engine.close()
+    assert host.execute("SELECT table_name FROM duckdb_tables()").fetchall() == (
+        [("users",)] if mode == "create" else []
+    )
+    host.close()
+
+
+def test_the_schema_is_created_by_nobody(kit, path):
+    kit.make(path, 'CREATE SCHEMA "My Sales"')
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, table="my sales.Users")
+    assert kit.values(path, '"My Sales".users') == {"a": "1"}
+    engine = DuckDBEngine(path)
+    with pytest.raises(ConfigError, match="there is no schema nowhere"):
+        engine.check("nowhere.users", "create")
+    engine.close()
+    with pytest.raises(ConfigError, match="no schema s"):
+        DuckDBEngine(path.with_name("none.db")).check("s.users", "create")
+
+
+def test_a_schema_called_like_the_file_is_not_ambiguous(kit, tmp_path):
+    path = tmp_path / "sales.db"
+    kit.make(path, "CREATE SCHEMA sales")
+    for mode in ("create", "append", "replace"):
+        kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, mode, table="sales.users")
+    assert kit.values(path, "sales.sales.users") == {"a": "1"}
