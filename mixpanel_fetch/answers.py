@@ -43,7 +43,7 @@ def error_of(answer: Answer) -> MixpanelFetchError | None:
     if status in {413, 414}:
         return QueryError(f"the query is too long for Mixpanel ({status})")
     if 300 <= status < 400:
-        target = urlsplit(answer.headers.get("Location", "")).netloc.rpartition("@")[2]
+        target = _host_of(answer.headers.get("Location", ""))
         return ServerError(
             f"the server redirects to {target or 'another address'}, which is not followed with"
             " credentials; check MP_REGION and MP_API_BASE_URL",
@@ -71,11 +71,23 @@ def server_text(body: bytes) -> str:
     text = body[:65_536].decode("utf-8", "replace")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and isinstance(document.get("error"), str):
         text = document["error"]
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = _printable(text)
     if line.startswith("<"):
         return "an HTML page"
     return line[:_LONGEST_MESSAGE] or "no reason given"
+
+
+def _host_of(location: str) -> str:
+    try:
+        return _printable(urlsplit(location).netloc.rpartition("@")[2])[:_LONGEST_MESSAGE]
+    except ValueError:
+        return ""
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` on one line, without what would move a terminal's cursor."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

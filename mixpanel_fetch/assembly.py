@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Event
 from typing import Any
 
@@ -34,7 +35,7 @@ class FetchRequest:
     max_workers: int | None = None
     strategy: str | None = None
     transforms: Sequence[str | Transform] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
     page_size: int | None = None
     batch_size: int = 1000
     allow_partial: bool = False
@@ -52,8 +53,12 @@ class FetchRequest:
             ("page_size", self.page_size),
             ("batch_size", self.batch_size),
         ):
+            if value is not None and not isinstance(value, int):
+                raise ConfigError(f"{name} must be a whole number, not {value!r}")
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}")
+        if isinstance(self.transforms, str):
+            raise ConfigError("transforms is a list of names, not one text")
 
     @property
     def strategy_name(self) -> str:
@@ -122,8 +127,11 @@ class Assembler:
         _, mark, argument = given.partition(":")
         options = self._options(registered, shares)
         function = registered.make(argument if mark else None, options=options)
-        identity = redact_uri(f"{given} {sorted(options.items())} {registered.provider}")
-        return NamedTransform(given, identity, function, registered)
+        # A digest: options may hold a key, and an identity is stored with the run.
+        digest = sha256(repr((given, sorted(options.items()))).encode()).hexdigest()[:16]
+        label = redact_uri(given)
+        identity = f"{label} ({registered.provider}, {digest})"
+        return NamedTransform(label, identity, function, registered)
 
     def _sink(
         self,
@@ -144,9 +152,8 @@ class Assembler:
     def _options(
         self, plugin: Registered[Any], shares: dict[str, dict[str, str]]
     ) -> dict[str, Any]:
-        schema = plugin.spec.options
-        known = set(schema().load_fields) if schema else set()
-        return options_for(self._settings, plugin.spec.name, known) | shares[str(plugin)]
+        given = options_for(self._settings, plugin.spec.name, plugin.option_names())
+        return given | shares[str(plugin)]
 
 
 def _share_out(
@@ -160,10 +167,11 @@ def _share_out(
     shares: dict[str, dict[str, str]] = {str(plugin): {} for plugin in plugins}
     for key, value in options.items():
         name, mark, rest = key.partition(".")
-        takers = [one for one in plugins if one.accepts(key)]
-        if not takers and mark:
-            takers = [one for one in plugins if one.spec.name == name and one.accepts(rest)]
-            key = rest if takers else key  # noqa: PLW2901
+        takers = [one for one in plugins if mark and one.spec.name == name and one.accepts(rest)]
+        if takers:
+            key = rest  # noqa: PLW2901
+        else:
+            takers = [one for one in plugins if one.accepts(key)]
         if not takers:
             raise PluginError(f"no plugin of this run has an option {key!r}")
         for taker in takers:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ import msgspec
 # An instant as Mixpanel writes it, with the fraction and the offset that others add. What does not
 # match ("infinity", a date alone, an epoch number) is no instant and stays among the properties.
 _INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})0*)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})0*)?(Z|[+-][0-2]\d:?[0-5]\d)?", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,15 +44,31 @@ def parse_instant(text: str) -> datetime | None:
 def encode_properties(properties: Mapping[str, Any]) -> bytes:
     """Return ``properties`` as one JSON object in UTF-8.
 
-    Raises TypeError or ValueError for what JSON cannot hold. A lone surrogate becomes U+FFFD.
+    A lone surrogate becomes U+FFFD, NaN and infinities null: JSON holds neither. Raises TypeError
+    or ValueError for anything else that it cannot hold.
     """
     try:
         return encode_raw(properties)
     except (msgspec.MsgspecError, UnicodeError, OverflowError):
-        # msgspec refuses integers beyond 64 bits and lone surrogates; the standard library takes
-        # the first, and "replace" mends the second.
-        text = json.dumps(properties, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        # msgspec refuses integers beyond 64 bits and lone surrogates.
+        text = json.dumps(
+            _finite(properties), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+        return _whole(text).encode()
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with None for NaN and infinities, as msgspec writes them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _whole(text: str) -> str:
+    """Return ``text`` with U+FFFD for lone surrogates."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _utc(value: datetime | str | None) -> datetime | None:
@@ -63,6 +79,8 @@ def _utc(value: datetime | str | None) -> datetime | None:
         return instant
     if value is None:
         return None
+    if not isinstance(value, datetime):
+        raise TypeError(f"last_seen must be a datetime, not {value!r}")
     return (
         value.replace(tzinfo=timezone.utc)
         if value.tzinfo is None
@@ -114,10 +132,11 @@ class Batch:
         for row in rows:
             if not isinstance(row["distinct_id"], str):
                 raise TypeError(f"distinct_id must be text, not {row['distinct_id']!r}")
-            properties = row.get("properties") or {}
+            properties = row.get("properties")
+            properties = {} if properties is None else properties
             if not isinstance(properties, Mapping):
                 raise TypeError(f"properties must be a mapping, not {properties!r}")
-            batch.distinct_ids.append(row["distinct_id"])
+            batch.distinct_ids.append(_whole(row["distinct_id"]))
             batch.properties.append(encode_properties(properties))
             batch.last_seen.append(_utc(row.get("last_seen")))
         return batch
@@ -126,35 +145,20 @@ class Batch:
         """Export the columns through the Arrow C stream interface, without a copy in Python.
 
         Columns: ``distinct_id`` and ``properties`` as strings, ``last_seen`` as a timestamp in
-        microseconds, UTC. Needs pyarrow or arro3-core; raises ImportError without either.
+        microseconds, UTC. Needs arro3-core (``pip install mixpanel-fetch[arrow]``); raises
+        ImportError without it.
         """
-        properties = [text.decode() for text in self.properties]
-        try:
-            pa = importlib.import_module("pyarrow")
-        except ImportError:
-            return self._arro3_stream(properties, requested_schema)
-        table = pa.table(
-            {
-                "distinct_id": pa.array(self.distinct_ids, pa.string()),
-                "properties": pa.array(properties, pa.string()),
-                "last_seen": pa.array(self.last_seen, pa.timestamp("us", "UTC")),
-            }
-        )
-        capsule: object = table.__arrow_c_stream__(requested_schema)
-        return capsule
+        from arro3.core import Array, DataType, Table
 
-    def _arro3_stream(self, properties: list[str], requested_schema: object | None) -> object:
-        arro3 = importlib.import_module("arro3.core")
+        text, instant = DataType.string(), DataType.timestamp("us", tz="UTC")
         micros = [
             None if seen is None else (seen - _EPOCH) // _MICROSECOND for seen in self.last_seen
         ]
-        kind = arro3.DataType
-        table = arro3.Table.from_pydict(
+        table = Table.from_pydict(
             {
-                "distinct_id": arro3.Array(self.distinct_ids, kind.string()),
-                "properties": arro3.Array(properties, kind.string()),
-                "last_seen": arro3.Array(micros, kind.int64()).cast(kind.timestamp("us", tz="UTC")),
+                "distinct_id": Array(self.distinct_ids, text),
+                "properties": Array([one.decode() for one in self.properties], text),
+                "last_seen": Array(micros, DataType.int64()).cast(instant),
             }
         )
-        capsule: object = table.__arrow_c_stream__(requested_schema)
-        return capsule
+        return table.__arrow_c_stream__(requested_schema)

@@ -140,19 +140,24 @@ class EngageConnection:
         return form
 
     def _ask(self, what: str, form: dict[str, str], read: Callable[[bytes], T]) -> tuple[T, int]:
-        attempts, waited = 1, 0.0
+        attempts = faults = quotas = 0
+        waited = 0.0
         while True:
+            attempts += 1
             try:
                 return read(self._post(form)), attempts
             except MixpanelFetchError as error:
-                wait = self._settings.retry.wait_before_retry(error, attempts, waited)
+                by_quota = isinstance(error, RateLimitError)
+                faults, quotas = faults + (not by_quota), quotas + by_quota
+                failed = quotas if by_quota else faults
+                wait = self._settings.retry.wait_before_retry(error, failed, waited)
                 if wait is None:
                     raise _given_up(error, attempts) from None
                 if isinstance(error, RateLimitError) and error.limit == "concurrency":
                     self._gate.narrow()
                 log.info("%s: %s; trying again in %.1f s", what, error, wait)
                 pause(wait)
-                attempts, waited = attempts + 1, waited + wait
+                waited += wait if by_quota else 0.0
 
     def _post(self, form: dict[str, str]) -> bytes:
         self._gate.acquire()

@@ -15,7 +15,7 @@ import platformdirs
 
 from mixpanel_fetch.errors import ConfigError, PluginError
 from mixpanel_fetch.model import Credentials
-from mixpanel_fetch.secret import Secret, redact_uri
+from mixpanel_fetch.secret import Secret, names_a_secret, redact_uri
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,8 +50,8 @@ class Destination:
     """
 
     sink: str
-    location: str
-    options: dict[str, str]
+    location: str = field(repr=False)
+    options: dict[str, str] = field(repr=False)
     label: str
 
     @classmethod
@@ -81,9 +81,9 @@ class Settings:
     """
 
     account: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    api_base_url: str | None = None
-    destination: str = DEFAULT_DESTINATION
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    api_base_url: str | None = field(default=None, repr=False)
+    destination: str = field(default=DEFAULT_DESTINATION, repr=False)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
     def credentials(self) -> Credentials:
@@ -108,7 +108,7 @@ def load_settings(
     ``MP_CONFIG``, else the default one, which may be missing. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["MP_CONFIG"]) if environ.get("MP_CONFIG") else None)
+    named = path or (Path(environ["MP_CONFIG"]).expanduser() if environ.get("MP_CONFIG") else None)
     document, warnings = _read_file(named or default_config_path(), required=named is not None)
     merged = {k: v for k, v in document.items() if k not in {"accounts", "plugins"}}
     if account is not None:
@@ -144,7 +144,7 @@ def _read_file(path: Path, *, required: bool) -> tuple[dict[str, Any], list[str]
         mode = path.stat().st_mode
     except FileNotFoundError:
         if required:
-            raise ConfigError(f"the configuration file {path} (MP_CONFIG) is missing") from None
+            raise ConfigError(f"the configuration file {path} is missing") from None
         return {}, []
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
@@ -156,9 +156,18 @@ def _read_file(path: Path, *, required: bool) -> tuple[dict[str, Any], list[str]
     except ValidationError as error:
         raise ConfigError(f"in the configuration file {path}: {one_line(error)}") from None
     warnings = []
-    if _SECRETS & document.keys() and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if _holds_a_secret(document) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         warnings.append(f"others can read the secret in {path}; run chmod 600 on it")
     return document, warnings
+
+
+def _holds_a_secret(document: Mapping[str, Any]) -> bool:
+    return any(
+        _holds_a_secret(value)
+        if isinstance(value, Mapping)
+        else names_a_secret(key) or redact_uri(str(value)) != str(value)
+        for key, value in document.items()
+    )
 
 
 def _named_account(document: Mapping[str, Any], name: str) -> dict[str, Any]:

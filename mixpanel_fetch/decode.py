@@ -17,6 +17,7 @@ from mixpanel_fetch.schemas import EnvelopeSchema, one_line
 
 Raw = msgspec.Raw
 _ABSENT = Raw(b"")
+_TOO_DEEP = "Mixpanel's answer is nested too deeply to be read"
 _NOT_AN_ARRAY = "Mixpanel's answer is not what its API promises: results: not an array"
 
 
@@ -76,12 +77,14 @@ def decode_page(body: bytes, index: int) -> DecodedPage:
     own bytes. Raises ServerError when the answer is not what the API promises.
     """
     try:
-        return _decode(body, index, 0)
+        try:
+            return _decode(body, index, 0)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            mended, repaired = mend(body)
+            return _decode(mended, index, repaired)
+    except RecursionError:
+        raise ServerError(_TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        mended, repaired = mend(body)
-    try:
-        return _decode(mended, index, repaired)
-    except msgspec.DecodeError:
         raise ServerError("Mixpanel's answer is not JSON") from None
 
 
@@ -98,6 +101,7 @@ def _decode(body: bytes, index: int, repaired: int) -> DecodedPage:
         rows, received = _loose_rows(raw_rows, index, rejected), len(raw_rows)
     envelope = _validated(fields)
     batch = _batch(rows, index, rejected)
+    rejected.sort(key=lambda one: one.position)
     return DecodedPage(envelope, batch, received, tuple(rejected), repaired)
 
 
@@ -108,6 +112,8 @@ def decode_document(body: bytes) -> dict[str, Any]:
     """
     try:
         document = json.loads(body)
+    except RecursionError:
+        raise ServerError(_TOO_DEEP) from None
     except ValueError:
         raise ServerError("Mixpanel's answer is not JSON") from None
     if not isinstance(document, dict):
@@ -209,19 +215,21 @@ def mend(body: bytes) -> tuple[bytes, int]:
     Lone surrogates and invalid UTF-8 become U+FFFD, NaN and infinities become null: no store's
     JSON holds them, and one such value must not cost its page.
     """
-    text = str(body, "utf-8", "replace")
-    mended = text.count("\ufffd") - body.count("\ufffd".encode())
-    body = text.encode()
     pieces: list[bytes] = []
-    done = 0
+    done = mended = 0
     for match in _STRING_OR_WORD.finditer(body):
         token = match.group()
-        better = _ESCAPE.sub(_mend_escape, token) if token[:1] == b'"' else b"null"
+        better = _mend_string(token) if token[:1] == b'"' else b"null"
         if better != token:
             pieces += [body[done : match.start()], better]
             done = match.end()
             mended += 1
-    return b"".join([*pieces, body[done:]]), mended
+    # Invalid bytes outside of a string make it no JSON anyway; here they only must not raise later.
+    return str(b"".join([*pieces, body[done:]]), "utf-8", "replace").encode(), mended
+
+
+def _mend_string(token: bytes) -> bytes:
+    return str(_ESCAPE.sub(_mend_escape, token), "utf-8", "replace").encode()
 
 
 def _mend_escape(match: re.Match[bytes]) -> bytes:

@@ -72,6 +72,8 @@ class ProfileQuery:
     output_properties: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.where is not None and not isinstance(self.where, str):
+            raise ConfigError(f"where is an expression in text, not {self.where!r}")
         if self.where is not None and not self.where.strip():
             raise ConfigError("the where expression is empty; leave it out to fetch every profile")
         if self.cohort_id is not None:
@@ -80,7 +82,7 @@ class ProfileQuery:
                 raise ConfigError(f"cohort must be an integer id, not {self.cohort_id!r}")
             object.__setattr__(self, "cohort_id", cohort)
         if self.output_properties is not None:
-            if isinstance(self.output_properties, str):
+            if not isinstance(self.output_properties, (tuple, list)):
                 raise ConfigError("output_properties is a list of names, not one text")
             names = tuple(self.output_properties)
             if not names or not all(isinstance(name, str) and name for name in names):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +20,14 @@ import pluggy
 
 from mixpanel_fetch import hookspecs
 from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, PluginError
-from mixpanel_fetch.hookspecs import PROJECT, SinkSpec, StrategySpec, TransformSpec
+from mixpanel_fetch.hookspecs import (
+    CAPABILITIES,
+    PROJECT,
+    SinkSpec,
+    StrategySpec,
+    TransformSpec,
+)
+from mixpanel_fetch.secret import redact_uri
 
 log = logging.getLogger("mixpanel_fetch")
 S = TypeVar("S", StrategySpec, TransformSpec, SinkSpec)
@@ -64,7 +73,8 @@ class Registered(Generic[S]):
         except MixpanelFetchError:
             raise
         except ValueError as error:
-            raise ConfigError(f"{self}: {one_line_of(error)}") from error
+            words = redact_uri(" ".join(str(error).split())) or "it refused its input"
+            raise ConfigError(f"{self}: {words}") from error
         except Exception as error:
             raise self.fault(error) from error
 
@@ -83,12 +93,18 @@ class Registered(Generic[S]):
         except ValidationError as error:
             raise PluginError(f"options of {self}: {one_line(error)}") from None
 
+    def option_names(self) -> set[str]:
+        """Return the options that the plugin's schema names."""
+        if self.spec.options is None:
+            return set()
+        fields = self.spec.options().load_fields
+        return {name if one.data_key is None else one.data_key for name, one in fields.items()}
+
     def accepts(self, option: str) -> bool:
         """Whether the plugin's schema knows ``option``, or takes any."""
         if self.spec.options is None:
             return False
-        schema = self.spec.options()
-        return option in schema.load_fields or schema.unknown == "include"
+        return option in self.option_names() or self.spec.options().unknown == "include"
 
     def fault(self, error: BaseException) -> PluginError:
         """Return the error that says this plugin raised ``error`` where it should not have."""
@@ -118,20 +134,20 @@ class PluginHost:
         self._silenced: set[str] = set()
         if installed:
             self._load_entry_points()
-        for file in files:
-            self._load_file(Path(file))
+        for file in dict.fromkeys(Path(file).resolve() for file in files):
+            self._load_file(file)
 
     def register(self, plugin: object, provider: Provider) -> None:
         """Add one plugin object. Raises PluginError, and leaves nothing of it behind."""
-        if inspect.isclass(plugin):
-            plugin = plugin()
-        if self.manager.is_registered(plugin):
-            return
         try:
-            self.manager.register(plugin, f"{provider.distribution}:{provider.plugin}")
+            if inspect.isclass(plugin):
+                plugin = plugin()
+            if self.manager.is_registered(plugin):
+                return
+            self.manager.register(plugin, self._unused_name(provider))
             self._refuse_unknown_hooks(plugin)
             found = list(self._specs_of(plugin, provider))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self.manager.is_registered(plugin):
                 self.manager.unregister(plugin)
             raise PluginError(f"the plugin {provider.plugin}: {one_line_of(error)}") from error
@@ -159,7 +175,7 @@ class PluginHost:
             wanted = {name: kwargs[name] for name in implementation.argnames}
             try:
                 implementation.function(**wanted)
-            except Exception as error:  # noqa: BLE001  (an observer must not fail a run)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (must not fail a run)
                 if implementation.plugin_name not in self._silenced:
                     self._silenced.add(implementation.plugin_name)
                     log.warning(
@@ -177,8 +193,9 @@ class PluginHost:
             both = " and ".join(str(one.provider) for one in claims)
             raise PluginError(f"the {kind} {name!r} is claimed by {both}; uninstall one of them")
         known = sorted({one.spec.name for one in self._registered if one.kind == kind})
+        there = f"there are {', '.join(known)}" if known else "none is installed"
         broken = "".join(f"; broken: {b.provider} ({b.reason})" for b in self.broken)
-        raise PluginError(f"no {kind} is called {name!r}; there are {', '.join(known)}{broken}")
+        raise PluginError(f"no {kind} is called {name!r}; {there}{broken}")
 
     def _load_entry_points(self) -> None:
         for entry in sorted(entry_points(group=PROJECT), key=lambda entry: entry.name):
@@ -193,12 +210,21 @@ class PluginHost:
         try:
             module = _import_file(file)
         except (Exception, SystemExit) as error:
-            raise PluginError(f"cannot load the plugin {file}: {one_line_of(error)}") from error
+            raise PluginError(
+                f"cannot load the plugin {file.name}: {one_line_of(error)}"
+            ) from error
         self.register(module, Provider(file.stem, file.name))
+
+    def _unused_name(self, provider: Provider) -> str:
+        name = f"{provider.distribution}:{provider.plugin}"
+        while self.manager.has_plugin(name):
+            name += "'"
+        return name
 
     def _refuse_unknown_hooks(self, plugin: object) -> None:
         for caller in self.manager.get_hookcallers(plugin) or ():
-            if not caller.has_spec():
+            mine = [one for one in caller.get_hookimpls() if one.plugin is plugin]
+            if not caller.has_spec() and not all(one.optionalhook for one in mine):
                 raise PluginError(f"there is no hook called {caller.name}")
 
     def _specs_of(self, plugin: object, provider: Provider) -> Iterator[Registered[Any]]:
@@ -209,7 +235,18 @@ class PluginHost:
                 for spec in implementation.function() or ():
                     if not isinstance(spec, spec_type):
                         raise PluginError(f"{hook} returned {spec!r}, not a {spec_type.__name__}")
+                    _check_spec(kind, spec)
                     yield Registered(kind, spec, provider)
+
+
+def _check_spec(kind: str, spec: Any) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", spec.name):
+        raise PluginError(f"a {kind} cannot be called {spec.name!r}")
+    if spec.options is not None and not inspect.isclass(spec.options):
+        raise PluginError(f"options of the {kind} {spec.name} must be a Schema class")
+    unknown = sorted(getattr(spec, "capabilities", frozenset()) - CAPABILITIES)
+    if unknown:
+        raise PluginError(f"the {kind} {spec.name} claims the unknown capability {unknown[0]}")
 
 
 @cache
@@ -219,15 +256,18 @@ def default_host() -> PluginHost:
 
 
 def one_line_of(error: BaseException) -> str:
-    """Return an exception as one line: its type and its words."""
-    words = " ".join(str(error).split())
+    """Return an exception as one line: its type and its words, without secrets.
+
+    Drivers like to quote the address that they could not reach.
+    """
+    words = redact_uri(" ".join(str(error).split()))
     if isinstance(error, MixpanelFetchError):
         return words
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _import_file(file: Path) -> ModuleType:
-    name = f"mixpanel_fetch_plugin_{file.stem}"
+    name = f"mixpanel_fetch_plugin_{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None or not file.is_file():
         raise FileNotFoundError("no such Python file")

@@ -39,7 +39,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
@@ -114,8 +114,8 @@ class RetryPolicy:
     ) -> float | None:
         """Return how long to wait before asking again, or None to give up.
 
-        ``attempt`` counts the requests made so far, from 1; ``waited`` the seconds already spent
-        waiting for this page.
+        ``attempt`` counts the failures of this kind so far, from 1: quotas apart from faults.
+        ``waited`` is the seconds already spent waiting for a quota.
         """
         backoff = self.chance() * min(self.cap, self.base * 2 ** min(attempt - 1, 20))
         left = self.max_wait - waited

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from mixpanel_fetch.errors import MixpanelFetchError
@@ -62,6 +62,7 @@ class RunResult:
             raise ValueError("failed_pages must be the number of failed_page_indices")
         if self.fetched_at.tzinfo is None:
             raise ValueError("fetched_at must be an aware datetime")
+        object.__setattr__(self, "fetched_at", self.fetched_at.astimezone(timezone.utc))
         object.__setattr__(self, "failed_page_indices", tuple(sorted(self.failed_page_indices)))
 
     @property

@@ -17,10 +17,13 @@ def one_line(error: ValidationError) -> str:
 
 def _flatten(messages: object, path: str = "") -> list[str]:
     if isinstance(messages, Mapping):
+        # "_schema" and a dict field's "value" are marshmallow's words, not names the user gave.
         return [
             line
             for key, value in messages.items()
-            for line in _flatten(value, path if key == "_schema" else f"{path}.{key}".strip("."))
+            for line in _flatten(
+                value, path if key in {"_schema", "value"} else f"{path}.{key}".strip(".")
+            )
         ]
     if isinstance(messages, list):
         return [line for value in messages for line in _flatten(value, path)]
@@ -65,7 +68,7 @@ class FailureSchema(Schema):
 
     page = fields.Integer(attribute="index")
     stage = fields.String()
-    error = fields.Function(lambda failure: str(failure.error))
+    error = fields.Function(lambda failure: " ".join(str(failure.error).split()))
     attempts = fields.Integer()
 
 

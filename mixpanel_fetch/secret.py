@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 MASK = "***"
 
@@ -45,17 +46,37 @@ class Secret:
         return (Secret, (self._text,))
 
 
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-_PARAMETER = re.compile(
-    r"(?i)((?:^|[?&\s;])[\w.-]*(?:password|passwd|pwd|secret|token|key|signature|credential)[\w.-]*=)"
-    r"[^&\s;]*"
-)
+_SPEAKS = re.compile(r"(?i)pass|pwd|secret|token|key|credential|auth|signature|\bsig\b")
+_URI_PARAMETER = re.compile(r"([?&])([^=&?]*)=([^&]*)")
+_DSN_PARAMETER = re.compile(r"([\w.-]+)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]*)")
+# From "://" to the last "@": a password that is not percent-encoded may hold anything. A third
+# slash begins a path, which has no user information.
+_USERINFO = re.compile(r"(?<=://)(?!/).*@", re.DOTALL)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a setting of this name is one that nothing should show."""
+    return _SPEAKS.search(name) is not None
 
 
 def redact_uri(uri: str) -> str:
     """Return ``uri`` with everything that may be a secret replaced by ``***``.
 
     User information before ``@`` goes whole (a user name can be a project secret), and so does the
-    value of each parameter whose name speaks of a password, secret, token, key or credential.
+    value of each parameter whose name speaks of a secret. Takes connection strings of the
+    ``key=value key=value`` kind too, and sentences that quote either. When in doubt, more goes.
     """
-    return _PARAMETER.sub(rf"\g<1>{MASK}", _USERINFO.sub(f"{MASK}@", uri))
+    if "://" not in uri:
+        return _DSN_PARAMETER.sub(_mask_dsn, uri)
+    return _USERINFO.sub(f"{MASK}@", _URI_PARAMETER.sub(_mask_uri, uri))
+
+
+def _mask_uri(match: re.Match[str]) -> str:
+    mark, name, value = match.groups()
+    speaks = names_a_secret(unquote(name)) or ("=" in value and names_a_secret(unquote(value)))
+    return f"{mark}{name}={MASK}" if speaks else match.group()
+
+
+def _mask_dsn(match: re.Match[str]) -> str:
+    name, equals, _ = match.groups()
+    return f"{name}{equals}{MASK}" if names_a_secret(name) else match.group()

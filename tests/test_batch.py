@@ -9,6 +9,7 @@ import sys
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from arro3.core import DataType, Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -104,7 +105,6 @@ def test_what_is_no_instant_is_none(text):
 
 @pytest.mark.parametrize("offset", ["+02:60", "-00:99"])
 def test_an_offset_has_no_sixtieth_minute(offset):
-    # BUG: Python below 3.14 reads +02:60 as +03:00, so the offset must be checked by the pattern.
     assert parse_instant(f"2026-01-31T12:30:00{offset}") is None
 
 
@@ -150,10 +150,9 @@ def test_what_json_cannot_hold_raises(value):
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("neighbour", ["plain", "lone \ud800"])
-def test_a_number_that_json_cannot_hold_has_one_fate(number, neighbour):
-    # BUG: alone it becomes null without a word; beside a lone surrogate it raises ValueError.
-    with pytest.raises(ValueError, match=r"."):
-        encode_properties({"n": number, "text": neighbour})
+def test_a_number_that_json_cannot_hold_becomes_null(number, neighbour):
+    encoded = encode_properties({"n": [number, 1.5], "text": neighbour})
+    assert json.loads(encoded)["n"] == [None, 1.5]
 
 
 # Rows
@@ -208,10 +207,10 @@ def test_a_row_of_other_types_is_refused(row, error):
 @pytest.mark.parametrize(
     "row",
     [
-        {"distinct_id": "a", "last_seen": 1769862600},  # BUG: AttributeError
-        {"distinct_id": "a", "last_seen": date(2026, 1, 31)},  # BUG: AttributeError
-        {"distinct_id": "a", "properties": []},  # BUG: taken as {}
-        {"distinct_id": "a", "properties": 0},  # BUG: taken as {}
+        {"distinct_id": "a", "last_seen": 1769862600},
+        {"distinct_id": "a", "last_seen": date(2026, 1, 31)},
+        {"distinct_id": "a", "properties": []},
+        {"distinct_id": "a", "properties": 0},
     ],
 )
 def test_a_row_of_other_types_is_refused_as_documented(row):
@@ -220,7 +219,6 @@ def test_a_row_of_other_types_is_refused_as_documented(row):
 
 
 def test_an_id_that_utf8_cannot_hold_is_mended_or_refused():
-    # BUG: the lone surrogate goes through, and the sink that encodes the id fails on it.
     try:
         batch = Batch.from_rows([{"distinct_id": "a\ud800"}])
     except ValueError:
@@ -254,17 +252,14 @@ ARROW = Batch(
 
 
 def test_arrow_without_a_library_is_an_import_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "arro3.core", None)
     with pytest.raises(ImportError):
         ARROW.__arrow_c_stream__()
 
 
-def test_the_arrow_stream_of_arro3_has_every_value(monkeypatch):
-    arro3 = pytest.importorskip("arro3.core")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    table = arro3.Table.from_arrow(ARROW)
-    assert table.schema.field("last_seen").type == arro3.DataType.timestamp("us", tz="UTC")
+def test_the_arrow_stream_has_every_value():
+    table = Table.from_arrow(ARROW)
+    assert table.schema.field("last_seen").type == DataType.timestamp("us", tz="UTC")
     assert {name: table.column(name).to_pylist() for name in table.column_names} == {
         "distinct_id": ARROW.distinct_ids,
         "properties": [one.decode() for one in ARROW.properties],
@@ -272,24 +267,7 @@ def test_the_arrow_stream_of_arro3_has_every_value(monkeypatch):
     }
 
 
-def test_the_arrow_stream_of_pyarrow_has_every_value():
-    pa = pytest.importorskip("pyarrow")
-    table = pa.table(ARROW)
-    assert table.schema.field("last_seen").type == pa.timestamp("us", "UTC")
-    assert table.to_pydict() == {
-        "distinct_id": ARROW.distinct_ids,
-        "properties": [one.decode() for one in ARROW.properties],
-        "last_seen": ARROW.last_seen,
-    }
-
-
-@pytest.mark.parametrize("library", ["pyarrow", "arro3.core"])
-def test_an_empty_batch_streams_its_columns(library, monkeypatch):
-    module = pytest.importorskip(library)
-    if library == "arro3.core":
-        monkeypatch.setitem(sys.modules, "pyarrow", None)
-        table = module.Table.from_arrow(Batch())
-    else:
-        table = module.table(Batch())
+def test_an_empty_batch_streams_its_columns():
+    table = Table.from_arrow(Batch())
     assert table.num_rows == 0
     assert table.column_names == ["distinct_id", "properties", "last_seen"]

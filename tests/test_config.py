@@ -222,7 +222,6 @@ def test_a_file_of_ones_own_or_without_secrets_warns_of_nothing(file_of):
     ],
 )
 def test_a_secret_anywhere_in_the_file_is_warned_of(file_of, text):
-    # BUG: only secrets at the top level count.
     warnings = load_settings(environ={}, path=file_of(text, mode=0o644)).warnings
     assert any("chmod 600" in warning for warning in warnings)
 
@@ -255,12 +254,10 @@ def test_the_repr_of_settings_shows_no_account(file_of):
     ],
 )
 def test_the_repr_of_settings_shows_no_secret_of_a_uri(arguments):
-    # BUG: destination and api_base_url are plain text in the repr.
     assert "hunter2" not in repr(load_settings(environ={}, **arguments))
 
 
 def test_the_repr_of_settings_shows_no_secret_of_a_plugin(file_of):
-    # BUG: so are the plugins' tables.
     path = file_of("[plugins.hash]\nkey = 'hunter2'")
     environ = {"MP_PLUGIN_HASH_KEY": "hunter2"}
     assert "hunter2" not in repr(load_settings(environ=environ, path=path))
@@ -268,7 +265,6 @@ def test_the_repr_of_settings_shows_no_secret_of_a_plugin(file_of):
 
 @pytest.mark.parametrize("uri", ["postgresql://u:hunter2@h/db", "x://h?password=hunter2"])
 def test_the_repr_of_a_destination_shows_no_secret(uri):
-    # BUG: location and options are plain text in the repr, though the label is redacted.
     assert "hunter2" not in repr(Destination.parse(uri))
 
 

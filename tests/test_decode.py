@@ -142,7 +142,6 @@ def test_a_rejection_says_why(row, reason):
 
 
 def test_rejections_come_in_the_order_of_the_rows():
-    # BUG: rows of another shape are listed before rows without an id, whatever their positions.
     rejected = decode_page(raw_body('{"$distinct_id": null}, 5, {"$distinct_id": []}'), 0).rejected
     assert [one.position for one in rejected] == [0, 1, 2]
 
@@ -280,7 +279,6 @@ def test_a_page_cut_short_is_a_server_error(data):
 
 @pytest.mark.parametrize("decode", [lambda body: decode_page(body, 0), decode_document])
 def test_nesting_without_end_is_a_server_error(decode):
-    # BUG: RecursionError escapes, past every "except MixpanelFetchError" above.
     deep = "[" * 100_000 + "]" * 100_000
     with pytest.raises(ServerError):
         decode(raw_body(f'{{"$distinct_id": "a", "$properties": {{"x": {deep}}}}}'))
@@ -392,5 +390,4 @@ def test_repaired_values_are_counted_on_the_page():
 
 
 def test_a_value_with_two_bad_bytes_is_one_repaired_value():
-    # BUG: lone surrogates count per value, invalid UTF-8 per byte.
     assert mend(b'["\xff\xfe"]')[1] == 1

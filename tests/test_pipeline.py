@@ -126,7 +126,7 @@ def test_all_sink_calls_of_a_run_come_from_one_thread_that_is_not_the_callers(
 
 
 def test_more_workers_than_five_are_capped_and_said(engage_simulator, client_of, shelf, caplog):
-    simulator = engage_simulator(profiles=3000, page_size=100, latency=0.02)
+    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.05)
     service = ParallelProfileFetcherService(client_of(simulator), shelf)
     result = service.fetch_profiles("users", max_workers=50)
     assert simulator.stats.max_in_flight == 5
@@ -312,7 +312,7 @@ def test_no_strategy_gets_more_than_five_requests_through_the_gate(
         with ThreadPoolExecutor(20) as pool:
             yield from pool.map(source.attempt, pages)
 
-    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.02)
+    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.05)
     assert fetch_with(greedy, simulator, client_of, shelf).exit_code == 0
     assert simulator.stats.max_in_flight == 5
 

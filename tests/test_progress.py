@@ -39,13 +39,6 @@ def terminal():
     os.close(ours)
 
 
-@pytest.fixture(autouse=True)
-def every_redraw(monkeypatch):
-    # click redraws at most ten times a second, by this clock.
-    ticks = iter(range(10**6))
-    monkeypatch.setattr("click._termui_impl.time.time", lambda: float(next(ticks)))
-
-
 def test_a_bar_counts_pages_rows_and_failures(terminal):
     stream, drawn = terminal
     with PageProgressBar(stream) as bar:

@@ -83,7 +83,6 @@ def test_retry_after_is_seconds_or_a_date(value, seconds):
 @pytest.mark.parametrize(
     "value",
     [
-        # BUG: OverflowError, in the thread that only wanted to know how long to wait.
         "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
         "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
     ],

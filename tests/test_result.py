@@ -135,13 +135,11 @@ def test_a_duration_has_milliseconds_and_not_more():
 
 
 def test_fetched_at_is_printed_in_utc_whatever_its_zone():
-    # BUG: the local time is printed with a Z behind it.
     local = NOW.astimezone(timezone(timedelta(hours=2)))
     assert result_of(fetched_at=local).to_dict()["fetched_at"] == "2026-01-05T10:30:00Z"
 
 
 def test_the_error_of_a_failed_page_is_one_line():
-    # BUG: FailureSchema promises one line; what a strategy puts into a PageFailure is not cut.
     document = result_of(**failed(1, error=PluginError("first\nsecond"))).to_dict()
     assert "\n" not in document["failures"][0]["error"]
 

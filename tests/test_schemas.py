@@ -100,7 +100,6 @@ def test_a_setting_of_another_type_or_name_is_refused(given, field):
 
 
 def test_a_setting_of_an_account_is_named_as_it_stands_in_the_file():
-    # BUG: "accounts.prod.value.user": marshmallow's own "value" comes between.
     with pytest.raises(ValidationError) as caught:
         ConfigSchema().load({"accounts": {"prod": {"user": "u"}}})
     assert one_line(caught.value) == "accounts.prod.user: unknown field"

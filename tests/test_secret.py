@@ -162,7 +162,6 @@ def test_no_value_of_a_speaking_parameter_survives(name, value, before):
 @pytest.mark.parametrize(
     "uri",
     [
-        # BUG: each of these leaves all or a part of what Destination.parse would hand to the sink.
         "postgresql://user:pa/ss-S3CR3T@host/db",
         "postgresql://user:pa ss-S3CR3T@host/db",
         "postgresql://user:pa?ss-S3CR3T@host/db",
