@@ -15,8 +15,8 @@ from mixpanel_fetch.errors import FetchInterruptedError
 PROFILES = 25_000
 FILE = "mixpanel-demo.duckdb"
 QUERY = (
-    "SELECT properties->>'$.plan' AS plan, count(*) AS profiles"
-    " FROM profiles GROUP BY plan ORDER BY profiles DESC"
+    "SELECT properties->>'$.plan' AS plan, count(*) AS n FROM profiles"
+    " GROUP BY plan ORDER BY n DESC"
 )
 
 

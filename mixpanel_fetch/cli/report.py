@@ -23,9 +23,9 @@ def result_lines(result: RunResult) -> list[str]:
     pages = f"{result.successful_pages:,} of {result.total_pages:,} pages"
     seconds = f"{result.duration_seconds:.1f} s"
     if result.interrupted:
-        head = f"Interrupted after {pages}; {result.table} was left as it was"
+        head = f"Interrupted after {pages}; {result.table} was not changed"
     elif not result.published:
-        head = f"Not published: {pages} came, {result.table} was left as it was"
+        head = f"Not published: {pages} came; {result.table} was not changed"
     else:
         head = f"{rows} in {result.table} ({result.destination}), {pages} in {seconds}"
     return [head, *_details(result), *_failures(result)]

@@ -4,8 +4,6 @@ The entry point names this module; mixpanel-fetch imports it and calls its ``reg
 functions. What each hook promises stands in ``mixpanel_fetch.hookspecs``.
 """
 
-# ruff: noqa: ARG002 (a protocol's method takes its arguments, needed or not)
-
 from __future__ import annotations
 
 import csv

@@ -5,10 +5,12 @@ import gzip
 import io
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -54,6 +56,10 @@ def store(path: Path, *batches: Batch, mode: Mode = "create") -> LoadReport:
     return report
 
 
+def names_in(directory: Path) -> list[str]:
+    return [entry.name for entry in directory.iterdir()]
+
+
 def ids_in(path: Path) -> list[str]:
     return [json.loads(line)["distinct_id"] for line in path.read_bytes().splitlines()]
 
@@ -68,7 +74,7 @@ def test_a_line_is_a_row(tmp_path: Path) -> None:
         b'{"distinct_id":"b","properties":{},"last_seen":null}\n'
         b'{"distinct_id":"c","properties":{},"last_seen":"2026-01-31T12:30:01.250000Z"}\n'
     )
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert names_in(tmp_path) == ["out.jsonl"]
 
 
 def test_values_keep_their_very_bytes(tmp_path: Path) -> None:
@@ -77,7 +83,7 @@ def test_values_keep_their_very_bytes(tmp_path: Path) -> None:
         rb'{"f":1.10,"zero":-0,"big":123456789012345678901234567890,"nul":"\u0000\n",'
         rb'"mended":"\ufffd","a.b":1,"q\"q":2,"Key":3,"key":4,"deep":[ {"x": [null ]}]}'
     )
-    store(target, Batch(["a\0é🙂\"\n"], [properties], [None]))
+    store(target, Batch(['a\0é🙂"\n'], [properties], [None]))
     [line] = target.read_bytes().splitlines()
     assert properties in line
     assert json.loads(line)["distinct_id"] == 'a\0é🙂"\n'
@@ -116,7 +122,7 @@ def test_nothing_is_at_the_target_until_commit(tmp_path: Path) -> None:
     engine = JsonlFile(str(target))
     load = engine.begin("profiles", "create", run_info("r42"))
     load.write(0, batch_of("a"))
-    assert os.listdir(tmp_path) == [".out.jsonl.r42.partial"]
+    assert names_in(tmp_path) == [".out.jsonl.r42.partial"]
     assert load.landed_pages() == frozenset()
     load.commit()
     load.abort()
@@ -137,7 +143,7 @@ def test_an_end_without_commit_leaves_the_old_file_and_nothing_else(
     for _ in range(2):
         (engine.close if end == "close" else getattr(load, end))()
     assert target.read_bytes() == b"old\n"
-    assert os.listdir(tmp_path) == [name]
+    assert names_in(tmp_path) == [name]
     for late in (lambda: load.write(1, batch_of("b")), load.commit):
         with pytest.raises(StorageError, match="has ended"):
             late()
@@ -207,7 +213,7 @@ def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> No
         load.commit()
     engine.close()
     assert target.read_bytes() == b"somebody else's\n"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert names_in(tmp_path) == ["out.jsonl"]
 
 
 @pytest.mark.parametrize("mode", ["append", "merge"])
@@ -266,30 +272,29 @@ def test_count_tells_empty_from_not_empty_from_missing(tmp_path: Path) -> None:
     assert JsonlFile(str(tmp_path / "bad.gz")).count("profiles") == 1
 
 
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file of this process grow beyond 50 kB, as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     target.write_bytes(b"old\n")
-    script = f"""
-import resource, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_jsonl_sink import JsonlFile, StorageError, batch_of, run_info
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-engine = JsonlFile({str(target)!r})
-load = engine.begin("profiles", "replace", run_info())
-try:
-    load.write(0, batch_of(*map(str, range(5000))))
-except StorageError as error:
-    print(error)
-engine.close()
-"""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"cannot write {target}: File too large\n"
-    assert done.stderr == ""
+    engine = JsonlFile(str(target))
+    load = engine.begin("profiles", "replace", run_info())
+    with pytest.raises(StorageError) as caught:
+        load.write(0, batch_of(*map(str, range(5000))))
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    with pytest.raises(StorageError, match="has ended"):
+        load.commit()
+    engine.close()
     assert target.read_bytes() == b"old\n"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert names_in(tmp_path) == ["out.jsonl"]
 
 
 def test_a_commit_that_fails_is_one_line_and_leaves_the_old_file(
@@ -309,7 +314,7 @@ def test_a_commit_that_fails_is_one_line_and_leaves_the_old_file(
         load.commit()
     engine.close()
     assert target.read_bytes() == b"old\n"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert names_in(tmp_path) == ["out.jsonl"]
 
 
 def test_file_and_directory_are_synced_and_nothing_stays_open(
@@ -322,11 +327,11 @@ def test_file_and_directory_are_synced_and_nothing_stays_open(
         synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
         sync(descriptor)
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     monkeypatch.setattr(os, "fsync", recording)
     store(tmp_path / "out.jsonl", batch_of("a"))
     assert synced == [False, True]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_one_engine_serves_runs_from_different_threads(tmp_path: Path) -> None:
@@ -372,9 +377,7 @@ def test_stdout_can_only_be_written_to(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("stdout", [None, io.StringIO()])
-def test_a_stdout_without_bytes_is_refused(
-    monkeypatch: pytest.MonkeyPatch, stdout: object
-) -> None:
+def test_a_stdout_without_bytes_is_refused(monkeypatch: pytest.MonkeyPatch, stdout: object) -> None:
     monkeypatch.setattr(sys, "stdout", stdout)
     with pytest.raises(ConfigError, match="name a file"):
         JsonlStdout().check("profiles", "create")
@@ -418,5 +421,6 @@ def test_a_stdout_that_takes_no_more_is_one_line(monkeypatch: pytest.MonkeyPatch
 
 def test_the_plugin_registers_its_sink() -> None:
     [spec] = jsonl_sink.register_sinks()
-    assert (spec.name, spec.capabilities) == ("jsonl", {"replace"})
+    assert spec.name == "jsonl"
+    assert spec.capabilities == {"replace"}
     assert isinstance(spec.factory("out.jsonl"), JsonlFile)

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixpanel_fetch.batch import Batch, encode_properties
@@ -132,6 +132,7 @@ def test_the_plugin_registers_all_three() -> None:
     ]
 
 
+unhurried = settings(max_examples=60, deadline=None, database=None)
 names = st.sampled_from(["a", "b", "A", "$email", "a.b", "a,b", "a=b", " pad ", 'q"q', "é", "\\"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.text(max_size=5),
@@ -145,12 +146,13 @@ def spelled(name: str) -> str:
     return "".join(f"\\{character}" if character in "\\,= " else character for character in name)
 
 
+@unhurried
 @given(st.lists(rows, max_size=4), st.lists(names, min_size=1))
 def test_select_and_drop_do_what_a_plain_dict_would(
     table: list[dict[str, Any]], chosen: list[str]
 ) -> None:
     before = batch_of(*map(encode_properties, table))
-    copy = Batch(*map(list, (before.distinct_ids, before.properties, before.last_seen)))
+    copy = Batch(list(before.distinct_ids), list(before.properties), list(before.last_seen))
     argument = ",".join(map(spelled, chosen))
     selected = shape.select(argument)(before)
     dropped = shape.drop(argument)(before)
@@ -168,6 +170,7 @@ def test_select_and_drop_do_what_a_plain_dict_would(
     assert before == copy
 
 
+@unhurried
 @given(st.lists(rows, max_size=4), st.dictionaries(names, names, min_size=1))
 def test_rename_does_what_a_plain_dict_would(
     table: list[dict[str, Any]], pairs: dict[str, str]

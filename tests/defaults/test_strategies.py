@@ -61,7 +61,7 @@ def indices(outcomes: Iterator[Page | PageFailure]) -> list[int]:
     return [outcome.index for outcome in outcomes]
 
 
-def greenlets() -> list[gevent.Greenlet]:
+def greenlets() -> list[object]:
     gc.collect()
     return [
         thing for thing in gc.get_objects() if isinstance(thing, gevent.Greenlet) and not thing.dead
