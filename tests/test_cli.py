@@ -379,7 +379,7 @@ def test_the_demo_needs_no_credentials(mp):
     assert "one page after the other" in done.out
     assert rows_of("profiles", "mixpanel-demo.duckdb") == 25_000
     document = json.loads(mp("demo", "--latency", "0").out)
-    assert sum(row["profiles"] for row in document["answer"]) == 25_000
+    assert sum(row["n"] for row in document["answer"]) == 25_000
     assert document["sequential_seconds"] > 0
 
 

@@ -69,7 +69,7 @@ def command(output: Output, /, latency: float, form: str | None) -> int:
                 "result": fast.to_dict(),
                 "sequential_seconds": round(slow.duration_seconds, 3),
                 "query": QUERY,
-                "answer": [{"plan": plan, "profiles": count} for plan, count in answer],
+                "answer": [{"plan": plan, "n": count} for plan, count in answer],
             }
         )
         return fast.exit_code

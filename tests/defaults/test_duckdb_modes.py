@@ -44,7 +44,7 @@ def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, keyed):
 
 def test_within_a_page_the_later_row_wins(kit, path, keyed):
     rows = [{"distinct_id": "a", "properties": {"v": n}} for n in range(5)]
-    report = kit.fetch(DuckDBEngine(path, batch_size=2), {0: kit.batch().from_rows(rows)})
+    report = kit.fetch(DuckDBEngine(path), {0: kit.Batch.from_rows(rows)}, batch_size=2)
     assert kit.values(path) == {"a": "4"}
     assert (report.total_rows, report.duplicate_rows) == (1, 4)
 
@@ -117,6 +117,18 @@ def test_upsert_keeps_other_rows_and_counts_new_and_old(kit, path, mode, table, 
     if "extra" in table:
         assert kit.query(path, "SELECT DISTINCT extra FROM users") == [(7,)]
     assert not kit.staged(path)
+
+
+def test_a_large_upsert_goes_in_portions(kit, path, monkeypatch):
+    from mixpanel_fetch.defaults.duckdb_sink import publish
+
+    monkeypatch.setattr(publish, "_PORTION", 3)
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("old", "p1", value=0)})
+    pages = {page: kit.batch(f"p{page}", "same", value=page) for page in range(9)}
+    report = kit.fetch(DuckDBEngine(path), pages, "append")
+    assert (report.inserted, report.updated, report.duplicate_rows) == (9, 1, 8)
+    expected = {f"p{page}": str(page) for page in range(9)}
+    assert kit.values(path) == {**expected, "same": "8", "old": "0"}
 
 
 def test_appending_the_same_again_changes_nothing(kit, path):
@@ -220,18 +232,14 @@ def test_replace_of_a_missing_table_creates_it(kit, path):
         ),
     ],
 )
-def test_a_table_that_cannot_take_part_is_refused_before_any_request(
-    kit, path, mode, statements, message
-):
+def test_a_table_that_cannot_take_part_is_refused_at_once(kit, path, mode, statements, message):
     kit.make(path, *statements)
     before = kit.query(path, "SELECT table_name, sql FROM duckdb_tables()")
     for attempt in ("check", "begin"):
         engine = DuckDBEngine(path)
+        arguments = ("users", mode, kit.run_info(mode))[: 2 if attempt == "check" else 3]
         with pytest.raises(ConfigError, match=message) as caught:
-            if attempt == "check":
-                engine.check("users", mode)
-            else:
-                engine.begin("users", mode, kit.run_info(mode))
+            getattr(engine, attempt)(*arguments)
         engine.close()
         assert "\n" not in str(caught.value)
     assert kit.query(path, "SELECT table_name, sql FROM duckdb_tables()") == before

@@ -147,8 +147,7 @@ class _RehearsalOver(Exception):  # noqa: N818 - it ends a transaction, and is n
 
 def _refuse_unfit(db: Database, table: TableName) -> None:
     columns = db.execute(
-        "SELECT column_name, data_type, is_nullable, column_default, is_generated"
-        " FROM duckdb_columns()"
+        "SELECT column_name, data_type, is_nullable, column_default FROM duckdb_columns()"
         " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
         [db.catalog, table.schema, table.table],
     )
@@ -160,8 +159,8 @@ def _refuse_unfit(db: Database, table: TableName) -> None:
                 f"table {table} cannot take profiles: column {name} {has},"
                 f" it must be {' or '.join(sorted(fitting))}"
             )
-    for name, _, is_nullable, default, is_generated in columns:
-        if fold(name) not in COLUMNS and not (is_nullable or is_generated or default is not None):
+    for name, _, is_nullable, default in columns:
+        if fold(name) not in COLUMNS and not (is_nullable or default is not None):
             raise ConfigError(
                 f"table {table} cannot take profiles: column {name} must not be NULL"
                 " and has no default"

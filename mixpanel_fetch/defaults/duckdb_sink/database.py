@@ -124,6 +124,8 @@ def usable(path: Path) -> bool:
             if not os.access(path, os.R_OK | os.W_OK):
                 raise ConfigError(f"cannot open {path}: no permission to read and write it")
             return True
+        if path.is_symlink():
+            raise ConfigError(f"cannot open {path}: it is a link to nothing")
         parent = path.absolute().parent
         if not parent.is_dir():
             raise ConfigError(f"cannot create {path}: there is no directory {parent}")

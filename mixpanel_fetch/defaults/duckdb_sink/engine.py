@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from mixpanel_fetch.errors import ConfigError, StorageError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 
 _MEMORY = "200MB"
-_CHECKPOINT = "128MB"
+_CHECKPOINT = "64MB"
 _THREADS = 4
 
 
@@ -42,8 +42,8 @@ class DuckDBEngine:
 
     ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); the index of the
     ids gets more once it needs more. ``checkpoint_threshold``: how much is written ahead before it
-    is compressed into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at
-    most 4). ``batch_size``: most rows per INSERT within a page's transaction, None for no limit.
+    is compressed into the file (default 64MB). ``threads``: DuckDB's (default: one a core, at
+    most 4).
 
     Raises ConfigError for values that these cannot have.
     """
@@ -58,7 +58,6 @@ class DuckDBEngine:
         memory_limit: str | None = None,
         checkpoint_threshold: str = _CHECKPOINT,
         threads: int | None = None,
-        batch_size: int | None = 1000,
     ) -> None:
         if (path is None) == (connection is None):
             raise ConfigError("give either the path of a DuckDB file or a connection")
@@ -72,10 +71,9 @@ class DuckDBEngine:
         }
         self._settings = {name: str(value) for name, value in options.items() if value is not None}
         try:
-            DuckDBOptions().load({**self._settings, "batch_size": batch_size})
+            DuckDBOptions().load(self._settings)
         except ValidationError as error:
             raise ConfigError(f"the duckdb sink: {one_line(error)}") from None
-        self.batch_size = batch_size
         self._path = None if path is None else Path(path)
         self._host = connection
         self._memory = None if memory_limit is None else bytes_of(memory_limit)
@@ -106,13 +104,12 @@ class DuckDBEngine:
         """
         name = TableName.parse(table)
         run = replace(run, mode=mode)
-        created = not self._there()
+        self._there()
         try:
             with failures.translated(f"cannot prepare table {name}"):
                 return self._begin(name, run)
         except BaseException:
-            if created:
-                self._remove()
+            self._remove_if_new()
             raise
 
     def count(self, table: str) -> int | None:
@@ -195,7 +192,6 @@ class DuckDBEngine:
             run,
             name,
             earlier=earlier,
-            batch_size=self.batch_size,
             created_metadata=created_metadata,
             undo=self._remove,
         )
@@ -226,6 +222,12 @@ class DuckDBEngine:
                     yield self._open()
             finally:
                 self.close()
+
+    def _remove_if_new(self) -> None:
+        # Only a file that this engine made and opened: another process may have been faster.
+        with suppress(duckdb.Error):
+            if self._db is not None and self._db.created and catalog.is_bare(self._db):
+                self._remove()
 
     def _remove(self) -> None:
         self.close()

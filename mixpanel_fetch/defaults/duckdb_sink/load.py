@@ -35,7 +35,6 @@ class DuckDBLoad:
         name: TableName,
         *,
         earlier: RunEntry | None,
-        batch_size: int | None,
         created_metadata: bool,
         undo: Callable[[], None],
     ) -> None:
@@ -48,7 +47,6 @@ class DuckDBLoad:
         self._unkeyed = 0 if self._staging.keyed else self._staging.count()
         self._earlier = earlier
         self._pages = {page.index: page for page in earlier.pages} if earlier else {}
-        self._batch_size = batch_size
         self._created_metadata = created_metadata
         self._undo = undo
 
@@ -71,7 +69,7 @@ class DuckDBLoad:
                 self._unkeyed = 0
             try:
                 entry = self._land(page)
-            except (duckdb.ConversionException, duckdb.InvalidInputException):
+            except duckdb.ConversionException:
                 entry = self._land(page.mended(self._db))
             self._pages[page_index] = entry
             if self._staging.keyed:
@@ -116,14 +114,13 @@ class DuckDBLoad:
     def _land(self, page: Rows) -> PageEntry:
         try:
             with self._db.transaction():
-                self._staging.insert(page, self._batch_size)
+                self._staging.insert(page, self._run.batch_size)
                 return self._note(page, duplicates=0)
         except duckdb.ConstraintException:
-            page.require_ids()
             # Rare enough to land the page twice: rows repeat between pages only if profiles
             # moved while they were being fetched.
             with self._db.transaction():
-                duplicates = self._staging.upsert(page, self._batch_size)
+                duplicates = self._staging.upsert(page, self._run.batch_size)
                 return self._note(page, duplicates)
 
     def _note(self, page: Rows, duplicates: int) -> PageEntry:

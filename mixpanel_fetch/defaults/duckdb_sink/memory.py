@@ -52,6 +52,7 @@ class MemoryBudget:
         """Take DuckDB's own default: the last resort before giving up."""
         if self._limit is not None:
             self._connection.execute("RESET memory_limit")
+            self._limit = None
 
     def _grant(self, size: int) -> None:
         # A machine's own limit may be lower than what is asked for; then DuckDB says so itself.

@@ -55,7 +55,6 @@ class DuckDBOptions(Schema):
     memory_limit = fields.String(validate=_memory)
     checkpoint_threshold = fields.String(validate=bytes_of)
     threads = fields.Integer(validate=validate.Range(min=1))
-    batch_size = fields.Integer(validate=validate.Range(min=1), allow_none=True)
 
 
 def one_line(error: ValidationError) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+
+import msgspec
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
@@ -15,9 +17,14 @@ from mixpanel_fetch.errors import StorageError
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
+PIECE = {"ids": ["VARCHAR"], "properties": ["VARCHAR"], "instants": ["BIGINT"]}
+"""The shape of what :meth:`Rows.pieces` yields, as DuckDB's ``from_json`` takes it."""
+
 _INVALID = """SELECT position FROM (
-    SELECT unnest($1::VARCHAR[]) AS text, generate_subscripts($1::VARCHAR[], 1) - 1 AS position)
+    SELECT unnest(texts) AS text, generate_subscripts(texts, 1) - 1 AS position
+    FROM (SELECT from_json_strict($1, '["VARCHAR"]') AS texts))
     WHERE NOT json_valid(text)"""
+_encode = msgspec.json.Encoder().encode
 
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}"  # a pair: one character
@@ -40,33 +47,31 @@ class Rows:
     def of(cls, page: int, batch: Batch) -> Rows:
         """Read a batch. Raises StorageError naming the row that is not what a Batch promises."""
         try:
-            return cls(
-                page,
-                batch.distinct_ids,
-                [text.decode() for text in batch.properties],
-                [None if seen is None else (seen - _EPOCH) // _MICROSECOND
-                 for seen in batch.last_seen],
-            )  # fmt: skip
+            properties = [text.decode() for text in batch.properties]
+            instants = [
+                None if seen is None else (seen - _EPOCH) // _MICROSECOND
+                for seen in batch.last_seen
+            ]
+            ids = "".join(batch.distinct_ids)
         except (AttributeError, TypeError, UnicodeError):
             raise _first_unreadable(page, batch) from None
+        rows = cls(page, batch.distinct_ids, properties, instants)
+        # DuckDB's client cannot take a lone surrogate, and its versions differ in how they say so.
+        return rows if _encodes(ids) else rows._with_sound_ids()
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def pieces(self, size: int | None) -> Iterator[list[list[str] | list[int | None]]]:
-        """Yield the columns in pieces of at most ``size`` rows; None: in one."""
-        if not self.ids:
-            return
-        step = size or len(self.ids)
-        for start in range(0, len(self.ids), step):
-            part = slice(start, start + step)
-            yield [self.ids[part], self.properties[part], self.instants[part]]
+    def pieces(self, size: int) -> Iterator[str]:
+        """Yield the columns as JSON (:data:`PIECE`), at most ``size`` rows each; none of no rows.
 
-    def require_ids(self) -> None:
-        """Raise StorageError naming the row whose id is no text."""
-        for position, distinct_id in enumerate(self.ids):
-            if not isinstance(distinct_id, str):
-                raise _bad(self.page, position, "its distinct_id is not text")
+        One text parameter: as fast as lists in DuckDB 2, and thirty times as fast in DuckDB 1,
+        whose client looks for an import at each element of a list.
+        """
+        for start in range(0, len(self.ids), size):
+            part = slice(start, start + size)
+            columns = (self.ids[part], self.properties[part], self.instants[part])
+            yield _encode(dict(zip(PIECE, columns, strict=True))).decode()
 
     def distinct(self) -> Rows:
         """Return the rows with the later one of each id only.
@@ -75,35 +80,40 @@ class Rows:
         """
         last = {distinct_id: position for position, distinct_id in enumerate(self.ids)}
         kept = sorted(last.values())
-        return self._with(
-            [self.ids[i] for i in kept],
-            [self.properties[i] for i in kept],
-            [self.instants[i] for i in kept],
+        return replace(
+            self,
+            ids=[self.ids[i] for i in kept],
+            properties=[self.properties[i] for i in kept],
+            instants=[self.instants[i] for i in kept],
         )
 
     def mended(self, db: Database) -> Rows:
-        """Return the rows with what DuckDB refuses replaced by U+FFFD: lone surrogates.
+        """Return the rows with what DuckDB's JSON refuses replaced by U+FFFD: lone surrogates.
 
         Raises StorageError naming the row whose properties are no JSON at all.
         """
-        ids = [_without_surrogates(distinct_id) for distinct_id in self.ids]
-        repaired = sum(old != new for old, new in zip(self.ids, ids, strict=True))
         properties = list(self.properties)
-        for (position,) in db.execute(_INVALID, [properties]):
+        repaired = self.repaired
+        for (position,) in db.execute(_INVALID, [_encode(properties).decode()]):
             properties[position], count = _mend_escapes(properties[position])
             repaired += count
-        for (position,) in db.execute(_INVALID, [properties]):
-            raise _bad(self.page, position, "its properties are not JSON", ids[position])
-        return self._with(ids, properties, self.instants, repaired)
+        for (position,) in db.execute(_INVALID, [_encode(properties).decode()]):
+            reason = "its properties are not JSON"
+            raise _bad(self.page, position, reason, self.ids[position])
+        return replace(self, properties=properties, repaired=repaired)
 
-    def _with(
-        self,
-        ids: list[str],
-        properties: list[str],
-        instants: list[int | None],
-        repaired: int = 0,
-    ) -> Rows:
-        return Rows(self.page, ids, properties, instants, self.repaired + repaired)
+    def _with_sound_ids(self) -> Rows:
+        ids = [_without_surrogates(distinct_id) for distinct_id in self.ids]
+        repaired = sum(old != new for old, new in zip(self.ids, ids, strict=True))
+        return replace(self, ids=ids, repaired=self.repaired + repaired)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _mend_escapes(text: str) -> tuple[str, int]:
@@ -118,21 +128,24 @@ def _without_surrogates(text: str) -> str:
 
 
 def _first_unreadable(page: int, batch: Batch) -> StorageError:
-    for position, text in enumerate(batch.properties):
-        try:
-            text.decode()
-        except (AttributeError, UnicodeError):
-            reason = "its properties are not JSON in UTF-8 bytes"
-            return _bad(page, position, reason, batch.distinct_ids[position])
-    naive = next(
-        position
-        for position, seen in enumerate(batch.last_seen)
-        if seen is not None and not (isinstance(seen, datetime) and seen.tzinfo)
-    )
-    reason = "its last_seen is not an aware datetime"
-    return _bad(page, naive, reason, batch.distinct_ids[naive])
+    rows = zip(batch.distinct_ids, batch.properties, batch.last_seen, strict=True)
+    for position, (distinct_id, text, seen) in enumerate(rows):
+        if not isinstance(distinct_id, str):
+            return _bad(page, position, "its distinct_id is not text", distinct_id)
+        if not (isinstance(text, bytes) and _decodes(text)):
+            return _bad(page, position, "its properties are not JSON in UTF-8 bytes", distinct_id)
+        if seen is not None and not (isinstance(seen, datetime) and seen.tzinfo):
+            return _bad(page, position, "its last_seen is not an aware datetime", distinct_id)
+    return StorageError(f"page {page}: it is no Batch")
 
 
-def _bad(page: int, position: int, reason: str, distinct_id: object = None) -> StorageError:
-    who = f" ({shown(str(distinct_id))})" if distinct_id is not None else ""
-    return StorageError(f"page {page}, row {position}{who}: {reason}")
+def _decodes(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bad(page: int, position: int, reason: str, distinct_id: object) -> StorageError:
+    return StorageError(f"page {page}, row {position} ({shown(str(distinct_id))}): {reason}")

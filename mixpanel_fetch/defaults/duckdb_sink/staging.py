@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName, quoted
-from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
+from mixpanel_fetch.defaults.duckdb_sink.rows import PIECE, Rows
 from mixpanel_fetch.errors import StorageError
 
 KEY_FROM = 250_000
@@ -20,12 +22,15 @@ and large ones flat.
 """
 
 # The page number comes last: DuckDB drops a column only if no key stands on a later one.
-_CREATE = """CREATE TABLE {} (
-    distinct_id VARCHAR NOT NULL, properties JSON, last_seen TIMESTAMP, page_index BIGINT)"""
-# Lists of text and integers are the fastest parameters that DuckDB's client takes without an Arrow
-# library; microseconds do not depend on the session's time zone, and need no datetime objects.
-_INSERT = """INSERT INTO {} AS held SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]),
-    make_timestamp(unnest($3::BIGINT[])), $4"""
+_COLUMNS = "properties JSON, last_seen TIMESTAMP, page_index BIGINT"
+_CREATE = f"CREATE TABLE {{}} (distinct_id VARCHAR NOT NULL, {_COLUMNS})"
+_CREATE_UNIQUE = f"CREATE TABLE {{}} (distinct_id VARCHAR PRIMARY KEY, {_COLUMNS})"
+# Microseconds do not depend on the session's time zone, and need no datetime objects. Properties
+# travel as strings within the JSON, so that DuckDB does not write their numbers anew.
+_INSERT = """INSERT INTO {staging} AS held SELECT unnest(piece.ids), unnest(piece.properties),
+    make_timestamp(unnest(piece.instants)), $2
+    FROM (SELECT from_json_strict($1, '{shape}') AS piece)"""
+_SHAPE = json.dumps(PIECE)
 _UPSERT = f"""{_INSERT} ON CONFLICT (distinct_id) DO UPDATE SET
     properties = excluded.properties, last_seen = excluded.last_seen,
     page_index = excluded.page_index
@@ -38,6 +43,8 @@ _REPEATED = """CREATE OR REPLACE TEMP TABLE mixpanel_fetch_repeated AS
         FROM {staging} WHERE distinct_id IN (
             SELECT distinct_id FROM {staging} GROUP BY distinct_id HAVING count(*) > 1))
     WHERE place > 1"""
+_COPY = """INSERT INTO {unique} SELECT * FROM {staging}
+    WHERE rowid NOT IN (SELECT id FROM mixpanel_fetch_repeated)"""
 
 
 class Staging:
@@ -61,26 +68,25 @@ class Staging:
         """Return the rows staged."""
         return int(self._db.value(f"SELECT count(*) FROM {self.sql}"))
 
-    def insert(self, rows: Rows, size: int | None) -> None:
+    def insert(self, rows: Rows, size: int) -> None:
         """Add rows, ``size`` a statement. Raises duckdb.ConstraintException for an id held already.
 
         Raises StorageError unless every row arrived.
         """
-        statement = _INSERT.format(self.sql)
-        landed = sum(
-            self._db.value(statement, [*columns, rows.page]) for columns in rows.pieces(size)
-        )
+        statement = _INSERT.format(staging=self.sql, shape=_SHAPE)
+        landed = sum(self._db.value(statement, [piece, rows.page]) for piece in rows.pieces(size))
         if landed != len(rows):
             raise StorageError(f"page {rows.page}: {landed} of {len(rows)} rows arrived in DuckDB")
 
-    def upsert(self, rows: Rows, size: int | None) -> int:
+    def upsert(self, rows: Rows, size: int) -> int:
         """Add rows whose ids may be held already; the later page wins, then the later row.
 
         Returns how many rows of either side gave way.
         """
         before = self.count()
-        for columns in rows.distinct().pieces(size):
-            self._db.execute(_UPSERT.format(self.sql), [*columns, rows.page])
+        for piece in rows.distinct().pieces(size):
+            statement = _UPSERT.format(staging=self.sql, shape=_SHAPE)
+            self._db.execute(statement, [piece, rows.page])
         return len(rows) - (self.count() - before)
 
     def add_key(self) -> None:
@@ -88,33 +94,40 @@ class Staging:
         if self.keyed:
             return
         self._budget.make_room(self.count())
-        statement = f"ALTER TABLE {self.sql} ADD PRIMARY KEY (distinct_id)"
         # Trying is the cheapest way to find out whether any id repeats.
         try:
-            self._db.execute(statement)
+            self._db.execute(f"ALTER TABLE {self.sql} ADD PRIMARY KEY (distinct_id)")
         except duckdb.ConstraintException:
             self.drop_repeated()
-            self._db.execute(statement)
         self.keyed = True
 
     def drop_repeated(self) -> None:
         """Keep one row an id: that of the later page, then the later row.
 
-        A transaction of its own: DuckDB builds no key over rows deleted in the same one. Nothing
-        visible changes, and the ledger says how many rows each page gave up.
+        Nothing visible changes, and the ledger says how many rows each page gave up. The rows
+        that stay are copied: while any other transaction is open, DuckDB builds no key over a
+        table that rows were deleted from. At most ``KEY_FROM`` rows and one page are there.
         """
         if self.keyed:
             return
         with self._db.transaction():
             self._db.execute(_REPEATED.format(staging=self.sql))
-            self._db.execute(
-                f"DELETE FROM {self.sql} WHERE rowid IN (SELECT id FROM mixpanel_fetch_repeated)"
-            )
-            for page, gone in self._db.execute(
+            gone = self._db.execute(
                 "SELECT page_index, count(*) FROM mixpanel_fetch_repeated GROUP BY page_index"
-            ):
-                Ledger(self._db).give_up(self._run_id, page, gone)
+            )
+            if gone:
+                self._copy_unique()
+            for page, rows in gone:
+                Ledger(self._db).give_up(self._run_id, page, rows)
             self._db.execute("DROP TABLE mixpanel_fetch_repeated")
+        self.keyed = bool(gone)
+
+    def _copy_unique(self) -> None:
+        unique = TableName(self.name.schema, f"{self.name.table}_unique")
+        self._db.execute(_CREATE_UNIQUE.format(self._db.sql(unique)))
+        self._db.execute(_COPY.format(unique=self._db.sql(unique), staging=self.sql))
+        self.drop()
+        self._db.execute(f"ALTER TABLE {self._db.sql(unique)} RENAME TO {quoted(self.name.table)}")
 
     def become(self, table: str) -> int:
         """Turn into ``table``, in the same schema, without a copy. Returns its rows."""
