@@ -241,3 +241,9 @@ def test_the_limit_follows_the_index(monkeypatch):
         # Once lifted it stays so: the second attempt must not run into the first one's limit.
         budget.make_room(2_000_000)
         assert connection.execute("SELECT current_setting('memory_limit')").fetchone() == lifted
+
+
+def test_a_question_mark_in_a_path_is_refused(tmp_path):
+    engine = DuckDBEngine(tmp_path / "what?" / "x.duckdb")
+    with pytest.raises(ConfigError, match="question mark"):
+        engine.check("users", "create")

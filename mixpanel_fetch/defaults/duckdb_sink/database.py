@@ -117,6 +117,9 @@ def open_file(path: Path, settings: Mapping[str, str]) -> Database:
 
 def usable(path: Path) -> bool:
     """Return whether the file is there. Raises ConfigError if it could not be used or made."""
+    if "?" in str(path.absolute()):
+        # DuckDB would put its write-ahead log at another place than it looks for it.
+        raise ConfigError(f"cannot use {path}: DuckDB takes no question mark in a path")
     try:
         if path.is_dir():
             raise ConfigError(f"cannot open {path}: it is a directory")
