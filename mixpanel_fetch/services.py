@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event
 
 from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.pipeline import run_plan
-from mixpanel_fetch.protocols import StorageEngine
+from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
 
 
@@ -51,35 +51,43 @@ class FetcherService:
         max_workers: int | None = None,
         on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
         mode: Mode | None = None,
-        **more: Any,
+        strategy: str | None = None,
+        transforms: Sequence[str | Transform] = (),
+        options: Mapping[str, str] | None = None,
+        page_size: int | None = None,
+        allow_partial: bool = False,
+        allow_empty: bool = False,
+        cancel: Event | None = None,
     ) -> FetchResult | ParallelProfileFetchResult:
         """Fetch every matching profile into table ``name``.
 
         ``where``, ``cohort_id`` and ``output_properties`` are the query; ``mode`` is ``create``
         (default), ``append`` (as ``append=True``), ``replace`` or ``merge``; ``max_workers`` is
         capped at five by the strategy; ``on_batch_complete`` is called in this thread for each
-        page that landed or failed; ``more`` are fields of
-        :class:`~mixpanel_fetch.assembly.FetchRequest`: strategy, transforms, options, page_size,
-        allow_partial, allow_empty, cancel.
+        page that landed or failed; ``transforms`` are names (``"drop:$email"``) or callables, in
+        order; ``options`` go to the plugins of the run that know them; setting ``cancel`` ends
+        the fetch within a second.
 
         Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
         TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
         """
         properties = None if output_properties is None else tuple(output_properties)
         request = FetchRequest(
-            name,
-            ProfileQuery(where, cohort_id, properties),
-            mode_of(append, mode),
+            table=name,
+            query=ProfileQuery(where, cohort_id, properties),
+            mode=mode_of(append, mode),
             parallel=parallel,
             max_workers=max_workers,
+            strategy=strategy,
+            transforms=transforms,
+            options=options or {},
+            page_size=page_size,
             batch_size=batch_size,
+            allow_partial=allow_partial,
+            allow_empty=allow_empty,
             on_batch_complete=on_batch_complete,
-            **more,
+            cancel=cancel,
         )
-        return self.run(request)
-
-    def run(self, request: FetchRequest) -> FetchResult | ParallelProfileFetchResult:
-        """Carry out ``request``. Returns and raises as :meth:`fetch_profiles`."""
         plan = (self._assembler or Assembler()).plan(request, self._storage)
         if request.parallel:
             return run_plan(self._client, plan, ParallelProfileFetchResult)
@@ -103,20 +111,18 @@ class ParallelProfileFetcherService:
         on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
         append: bool = False,
         batch_size: int = 1000,
-        **more: Any,
+        mode: Mode | None = None,
+        strategy: str | None = None,
+        transforms: Sequence[str | Transform] = (),
+        options: Mapping[str, str] | None = None,
+        page_size: int | None = None,
+        allow_partial: bool = False,
+        allow_empty: bool = False,
+        cancel: Event | None = None,
     ) -> ParallelProfileFetchResult:
         """Fetch as :meth:`FetcherService.fetch_profiles` does with ``parallel=True``."""
-        result = self._service.fetch_profiles(
-            name,
-            where=where,
-            cohort_id=cohort_id,
-            output_properties=output_properties,
-            max_workers=max_workers,
-            on_batch_complete=on_batch_complete,
-            append=append,
-            batch_size=batch_size,
-            parallel=True,
-            **more,
-        )
+        given = locals().copy()  # the contract's keywords, handed on as they are
+        del given["self"]
+        result = self._service.fetch_profiles(**given, parallel=True)
         assert isinstance(result, ParallelProfileFetchResult)
         return result

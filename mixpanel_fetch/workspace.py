@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -13,7 +13,7 @@ from mixpanel_fetch.config import load_settings
 from mixpanel_fetch.model import Mode, ProfileBatchProgress
 from mixpanel_fetch.plugins import PluginHost, default_host
 from mixpanel_fetch.progress import PageProgressBar, stderr_is_terminal
-from mixpanel_fetch.protocols import StorageEngine
+from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
 from mixpanel_fetch.secret import Secret
 from mixpanel_fetch.services import FetcherService
@@ -93,7 +93,7 @@ class Workspace:
         on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
         cancel: Event | None = None,
         strategy: str | None = None,
-        transforms: Iterable[Any] = (),
+        transforms: Sequence[str | Transform] = (),
         options: Mapping[str, str] | None = None,
         page_size: int | None = None,
         allow_partial: bool = False,
@@ -109,25 +109,11 @@ class Workspace:
 
         Returns and raises as :meth:`~mixpanel_fetch.services.FetcherService.fetch_profiles`.
         """
-        arguments: dict[str, Any] = {
-            "where": where,
-            "cohort_id": cohort_id,
-            "output_properties": output_properties,
-            "append": append,
-            "batch_size": batch_size,
-            "mode": mode,
-            "parallel": parallel,
-            "max_workers": max_workers,
-            "cancel": cancel,
-            "strategy": strategy,
-            "transforms": tuple(transforms),
-            "options": dict(options or {}),
-            "page_size": page_size,
-            "allow_partial": allow_partial,
-            "allow_empty": allow_empty,
-        }
+        given = locals().copy()  # the keywords of the service, handed on as they are
+        for own in ("self", "progress", "on_batch_complete"):
+            del given[own]
         service = FetcherService(self.client, self.destination, assembler=self._assembler)
         if on_batch_complete is not None or not (progress and stderr_is_terminal()):
-            return service.fetch_profiles(name, on_batch_complete=on_batch_complete, **arguments)
+            return service.fetch_profiles(on_batch_complete=on_batch_complete, **given)
         with PageProgressBar() as bar:
-            return service.fetch_profiles(name, on_batch_complete=bar, **arguments)
+            return service.fetch_profiles(on_batch_complete=bar, **given)

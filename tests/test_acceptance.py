@@ -192,3 +192,14 @@ def test_no_secret_is_left_anywhere(engage_simulator, workspace_of, tmp_path, ca
     assert secret not in caplog.text
     for file in tmp_path.rglob("*"):
         assert secret.encode() not in file.read_bytes()
+
+
+def test_a_connection_of_the_hosts_can_be_handed_in(engage_simulator, workspace_of, tmp_path):
+    from mixpanel_fetch.defaults.duckdb_sink import DuckDBEngine
+
+    with duckdb.connect(str(tmp_path / "host.duckdb")) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS one")
+        simulator = engage_simulator(profiles=300, page_size=100)
+        workspace = workspace_of(simulator, DuckDBEngine(connection=connection))
+        assert workspace.fetch_profiles("users", parallel=True).total_rows == 300
+        assert connection.execute("SELECT count(*) FROM users, mine").fetchone() == (300,)
