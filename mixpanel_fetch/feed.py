@@ -19,7 +19,7 @@ from mixpanel_fetch.model import Page, PageFailure
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.protocols import PageSource, TableLoad
-from mixpanel_fetch.runthread import Pending, RunThread
+from mixpanel_fetch.runthread import Pending, RunThread, timed_wait
 from mixpanel_fetch.tally import Settled
 
 _END = None
@@ -97,7 +97,7 @@ class Feed:
 
     def _next(self, glance: Callable[[], None]) -> Any:
         while True:
-            with contextlib.suppress(gevent.queue.Empty):
+            with contextlib.suppress(gevent.queue.Empty), timed_wait():
                 return self._queue.get(timeout=_GLANCE)
             glance()
 

@@ -36,7 +36,7 @@ from mixpanel_fetch.model import (
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
 from mixpanel_fetch.result import RunResult
-from mixpanel_fetch.runthread import RunThread
+from mixpanel_fetch.runthread import RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages, open_session
 from mixpanel_fetch.tally import Settled, Tally
 from mixpanel_fetch.transport import HubLease
@@ -87,6 +87,7 @@ class _Run:
         self._started = time.monotonic()
         self._started_at = datetime.now(timezone.utc)
         self._warnings = list(plan.warnings)
+        self._committed = False
 
     def execute(self, result_type: type[R]) -> R:
         plan = self._plan
@@ -102,6 +103,7 @@ class _Run:
         feed = Feed(plan, self._thread, load)
         try:
             feed.start(source, first, batch)
+            del first, batch  # or their rows would stay for the whole run
             interrupted = self._land_all(feed, run, tally)
             publish = not interrupted and self._may_publish(run, tally)
             report = self._publish(load) if publish else None
@@ -137,7 +139,8 @@ class _Run:
         )
         try:
             while not opening.ready():
-                opening.join(_GLANCE)
+                with timed_wait():
+                    opening.join(_GLANCE)
                 if self._cancelled():
                     raise FetchInterruptedError("interrupted before the first page was there")
         finally:
@@ -236,7 +239,7 @@ class _Run:
 
     def _publish(self, load: TableLoad) -> LoadReport | None:
         """Commit; None when that was interrupted."""
-        pending = self._thread.submit(self._plan.sink.call, load.commit)
+        pending = self._thread.submit(self._commit, load)
         told = False
         while not pending.wait(_GLANCE):
             if self._cancelled() and not told:
@@ -253,9 +256,19 @@ class _Run:
         """Keep what landed for a resume where the sink can; the table is as it was."""
         undo = getattr(load, "suspend", load.abort) if tally.landed else load.abort
         try:
-            self._sink(undo)
+            self._thread.call(self._undo, undo)
         except MixpanelFetchError as error:
             self._warn(f"{error} (while setting the run aside)")
+
+    def _commit(self, load: TableLoad) -> LoadReport | None:
+        report: LoadReport | None = self._plan.sink.call(load.commit)
+        self._committed = True
+        return report
+
+    def _undo(self, undo: Callable[[], None]) -> None:
+        # In the run's thread, so after a commit that was under way: what is published stays so.
+        if not self._committed:
+            self._plan.sink.call(undo)
 
     def _finish(
         self,

@@ -6,10 +6,13 @@ thread-safe when one thread makes all its calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import gevent
+import gevent.queue
 from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
@@ -31,6 +34,24 @@ def _captured(function: Callable[..., T], *args: object) -> _Outcome[T]:
         return _Outcome(error=error)
 
 
+@contextmanager
+def timed_wait() -> Iterator[None]:
+    """Surround a gevent wait with a timeout, so that an interrupt ends it once and for all.
+
+    gevent notices a signal in a timer's callback; when its handler raises, the wait ends and the
+    timer is stopped, and yet its callback runs on and throws the timeout at whatever is waited
+    for next. Here it finds a wait of its own.
+    """
+    try:
+        yield
+    except gevent.queue.Empty:
+        raise
+    except BaseException:
+        with suppress(gevent.Timeout, gevent.queue.Empty):
+            gevent.sleep(0)
+        raise
+
+
 class Pending(Generic[T]):
     """A call under way in the run's thread."""
 
@@ -39,7 +60,8 @@ class Pending(Generic[T]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait cooperatively at most ``timeout`` seconds; return whether the call has ended."""
-        self._outcome.wait(timeout)
+        with timed_wait():
+            self._outcome.wait(timeout)
         return self._outcome.ready()
 
     def result(self) -> T:

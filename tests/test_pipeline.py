@@ -608,3 +608,48 @@ def test_arguments_that_make_no_sense_cost_no_request(engage_simulator, client_o
 def test_a_table_needs_a_name(engage_simulator, client_of, shelf):
     with pytest.raises(ConfigError, match="name"):
         FetcherService(client_of(engage_simulator()), shelf).fetch_profiles(" ")
+
+
+def test_an_interrupt_of_the_host_during_a_publish_that_succeeds_takes_nothing_back(
+    engage_simulator, client_of, monkeypatch
+):
+    import signal
+
+    class Slow(Shelf):
+        def begin(self, table, mode, run):
+            load = super().begin(table, mode, run)
+            commit = load.commit
+            load.commit = lambda: (signal.raise_signal(signal.SIGINT), time.sleep(0.5), commit())[2]
+            return load
+
+    slow = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        FetcherService(client_of(engage_simulator()), slow).fetch_profiles("users")
+    assert slow.calls == ["begin", "write", "commit", "close"]
+    assert "users" in slow.tables
+
+
+def test_an_interrupt_of_the_host_while_pages_land_suspends_the_run(
+    engage_simulator, client_of, shelf, capfd
+):
+    import signal
+
+    simulator = engage_simulator(profiles=1000, page_size=100, faults=[Fault(4, "hang")])
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        FetcherService(client_of(simulator), shelf).fetch_profiles("users")
+    assert time.monotonic() - started < 3
+    assert shelf.calls[-2:] == ["suspend", "close"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupt_of_the_host_before_the_first_page(engage_simulator, client_of, shelf, capfd):
+    import signal
+
+    simulator = engage_simulator(faults=[Fault(0, "hang")])
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        FetcherService(client_of(simulator), shelf).fetch_profiles("users")
+    assert shelf.calls == ["close"]
+    assert capfd.readouterr() == ("", "")
