@@ -132,10 +132,11 @@ class HubLease:
 
     def __init__(self) -> None:
         self._made = get_hub_if_exists() is None
+        self._released = False
         self.hub = gevent.get_hub()
-        if self._made:
-            # An interrupt passes through a hub on its way to the caller; ours need not report it.
-            self.hub.exception_stream = None
+        # An interrupt passes through the hub on its way to the caller: no error to report there.
+        self._not_error = self.hub.NOT_ERROR
+        self.hub.NOT_ERROR = (*self._not_error, KeyboardInterrupt)
 
     def __enter__(self) -> HubLease:
         return self
@@ -144,9 +145,12 @@ class HubLease:
         self.release()
 
     def release(self) -> None:
-        """Destroy the hub if this lease made it. Does nothing the second time."""
+        """Leave the hub as it was; destroy it if this lease made it. Once."""
+        if self._released:
+            return
+        self._released = True
+        self.hub.NOT_ERROR = self._not_error
         if self._made:
-            self._made = False
             self.hub.destroy()
 
     def is_current(self) -> bool:

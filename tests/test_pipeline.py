@@ -647,6 +647,9 @@ def test_an_interrupt_of_the_host_while_pages_land_suspends_the_run(
 def test_an_interrupt_of_the_host_before_the_first_page(engage_simulator, client_of, shelf, capfd):
     import signal
 
+    import gevent
+
+    gevent.get_hub()  # also in a host that has a hub of its own
     simulator = engage_simulator(faults=[Fault(0, "hang")])
     threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
