@@ -54,7 +54,7 @@ def encode_properties(properties: Mapping[str, Any]) -> bytes:
         text = json.dumps(
             _finite(properties), ensure_ascii=False, separators=(",", ":"), allow_nan=False
         )
-        return _whole(text).encode()
+        return without_surrogates(text).encode()
 
 
 def _finite(value: Any) -> Any:
@@ -66,7 +66,7 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _whole(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return ``text`` with U+FFFD for lone surrogates."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -136,7 +136,7 @@ class Batch:
             properties = {} if properties is None else properties
             if not isinstance(properties, Mapping):
                 raise TypeError(f"properties must be a mapping, not {properties!r}")
-            batch.distinct_ids.append(_whole(row["distinct_id"]))
+            batch.distinct_ids.append(without_surrogates(row["distinct_id"]))
             batch.properties.append(encode_properties(properties))
             batch.last_seen.append(_utc(row.get("last_seen")))
         return batch

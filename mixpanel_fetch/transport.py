@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import gevent.queue
@@ -30,10 +29,9 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     NameResolutionError,
     NewConnectionError,
-    ReadTimeoutError,
 )
 
-from mixpanel_fetch.errors import ConfigError, TransportError
+from mixpanel_fetch.wire_errors import explained
 
 _POOL_SIZE = 64  # connections kept per host: above any sensible number of workers
 
@@ -226,7 +224,7 @@ class Transport:
         try:
             return self._post(url, params, form, auth)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _explain(error, url) from None
+            raise explained(error, url) from None
 
     def _post(
         self, url: str, params: Mapping[str, str], form: Mapping[str, str], auth: tuple[str, str]
@@ -260,47 +258,3 @@ class Transport:
             adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
             self._blocking.setdefault("session", self._session(adapter))
         return self._blocking["session"]
-
-
-def _explain(error: Exception, url: str) -> TransportError | ConfigError:
-    """Return one line that names the host and the cause; no URL, which may carry user names."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    chain = _causes(error)
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-        return ConfigError(f"cannot ask {host or 'an empty host'}: not an http(s) address")
-    certificate = next(
-        (c for c in chain if isinstance(c, standard_ssl.SSLCertVerificationError)), None
-    )
-    if certificate is not None:
-        return TransportError(
-            f"the TLS certificate of {host} is not trusted ({certificate.verify_message});"
-            " set REQUESTS_CA_BUNDLE to the CA bundle that signed it",
-            transient=False,
-        )
-    if any(isinstance(c, OSError) and "CA certificate bundle" in str(c) for c in chain):
-        return ConfigError("the CA bundle named by REQUESTS_CA_BUNDLE or the settings is missing")
-    if any(isinstance(c, NameResolutionError) for c in chain):
-        return TransportError(f"cannot find the host {host}; check the network and the region")
-    if any(isinstance(c, requests.exceptions.ProxyError) for c in chain):
-        return TransportError(f"the proxy on the way to {host} refused or failed")
-    # NewConnectionError, a refusal, is a kind of ConnectTimeoutError; the last branch words it.
-    if any(type(c) in {ConnectTimeoutError, requests.ConnectTimeout} for c in chain):
-        return TransportError(f"{host} did not accept a connection in time")
-    if any(isinstance(c, (ReadTimeoutError, requests.ReadTimeout, TimeoutError)) for c in chain):
-        return TransportError(f"{host} did not answer in time")
-    reason = next((c.strerror for c in chain if isinstance(c, OSError) and c.strerror), None)
-    return TransportError(f"no whole answer from {host}: {reason or type(chain[-1]).__name__}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the errors behind ``error``, itself first: urllib3 hides them in several places."""
-    chain: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue and len(chain) < 20:
-        current = queue.pop(0)
-        if not isinstance(current, BaseException) or current in chain:
-            continue
-        chain.append(current)
-        queue += [current.__cause__, current.__context__, getattr(current, "reason", None)]
-        queue += current.args
-    return chain

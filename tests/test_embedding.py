@@ -181,16 +181,12 @@ def test_a_fetch_in_a_greenlet_of_a_host_that_is_not_patched(tmp_path):
 
 
 def test_several_threads_fetch_with_one_workspace(engage_simulator, workspace_of, tmp_path):
-    workspace = workspace_of(engage_simulator(profiles=600, page_size=100), "duckdb:///unused")
+    simulator = engage_simulator(profiles=600, page_size=100)
+    workspace = workspace_of(simulator, f"jsonl:///{tmp_path}/{{table}}.jsonl")
     results = []
 
     def fetch(number):
-        workspace_like = type(workspace).__new__(type(workspace))
-        workspace_like.__dict__ = {
-            **workspace.__dict__,
-            "destination": f"duckdb:///{tmp_path}/{number}.duckdb",
-        }
-        results.append(workspace_like.fetch_profiles("users", parallel=True))
+        results.append(workspace.fetch_profiles(f"users{number}", parallel=True))
 
     threads = [threading.Thread(target=fetch, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -198,6 +194,9 @@ def test_several_threads_fetch_with_one_workspace(engage_simulator, workspace_of
     for thread in threads:
         thread.join()
     assert [result.total_rows for result in results] == [600] * 3
+    files = sorted(tmp_path.glob("*.jsonl"))
+    assert [len(file.read_text().splitlines()) for file in files] == [600] * 3
+    assert simulator.stats.max_in_flight <= 5  # the workspace's client has one gate
 
 
 def test_asyncio_to_thread(engage_simulator, workspace_of, tmp_path):

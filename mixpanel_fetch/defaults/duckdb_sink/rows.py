@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import msgspec
 
-from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.batch import Batch, without_surrogates
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.names import shown
 from mixpanel_fetch.errors import StorageError
@@ -103,7 +103,7 @@ class Rows:
         return replace(self, properties=properties, repaired=repaired)
 
     def _with_sound_ids(self) -> Rows:
-        ids = [_without_surrogates(distinct_id) for distinct_id in self.ids]
+        ids = [without_surrogates(distinct_id) for distinct_id in self.ids]
         repaired = sum(old != new for old, new in zip(self.ids, ids, strict=True))
         return replace(self, ids=ids, repaired=self.repaired + repaired)
 
@@ -121,10 +121,6 @@ def _mend_escapes(text: str) -> tuple[str, int]:
     for start, end in reversed(lone):
         text = f"{text[:start]}\\ufffd{text[end:]}"
     return text, len(lone)
-
-
-def _without_surrogates(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _first_unreadable(page: int, batch: Batch) -> StorageError:
