@@ -18,6 +18,7 @@ from mixpanel_fetch.config import (
 )
 from mixpanel_fetch.errors import ConfigError, PluginError
 from mixpanel_fetch.model import MODES, Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plan import NamedTransform, Plan, Sink
 from mixpanel_fetch.plugins import PluginHost, Registered, default_host
 from mixpanel_fetch.protocols import StorageEngine, Transform
@@ -36,7 +37,7 @@ class FetchRequest:
     strategy: str | None = None
     transforms: Sequence[str | Transform] = ()
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    page_size: int | None = None
+    paging: Paging = field(default_factory=Paging)
     batch_size: int = 1000
     allow_partial: bool = False
     allow_empty: bool = False
@@ -50,7 +51,6 @@ class FetchRequest:
             raise ConfigError(f"unknown mode {self.mode!r}; it is one of {', '.join(MODES)}")
         for name, value in (
             ("workers", self.max_workers),
-            ("page_size", self.page_size),
             ("batch_size", self.batch_size),
         ):
             if value is not None and not isinstance(value, int):
@@ -84,8 +84,9 @@ class Assembler:
         sink = self.host.sink(target.sink) if target else None
         used = [strategy, *(one for one, _ in transforms if one is not None)]
         shares = _share_out(request.options, [*used, *([sink] if sink else [])])
+        workers = request.max_workers or DEFAULT_WORKERS
         engine = strategy.make(
-            max_workers=request.max_workers or DEFAULT_WORKERS,
+            max_workers=workers,
             options=self._options(strategy, shares),
         )
         return Plan(
@@ -98,7 +99,9 @@ class Assembler:
             transforms=tuple(
                 self._transform(registered, text, shares) for registered, text in transforms
             ),
-            page_size=request.page_size,
+            # A strategy may do fewer than it was told, and then says how many.
+            workers=getattr(engine, "size", workers),
+            paging=request.paging,
             batch_size=request.batch_size,
             allow_partial=request.allow_partial,
             allow_empty=request.allow_empty,

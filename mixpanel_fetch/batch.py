@@ -34,9 +34,14 @@ def parse_instant(text: str) -> datetime | None:
         return None
     day, clock, fraction, offset = match.groups()
     zone = "+00:00" if offset in (None, "Z") else f"{offset[:3]}:{offset[-2:]}"
+    return instant_of(f"{day}T{clock}.{(fraction or '').ljust(6, '0')}{zone}")
+
+
+def instant_of(iso: str) -> datetime | None:
+    """Return, in UTC, the instant of ``iso`` (date, time and offset); None if there is none."""
     try:
-        instant = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '').ljust(6, '0')}{zone}")
-        return instant.astimezone(timezone.utc)
+        instant = datetime.fromisoformat(iso)
+        return instant if instant.tzinfo is timezone.utc else instant.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
 

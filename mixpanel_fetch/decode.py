@@ -5,29 +5,31 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from marshmallow import ValidationError
 
-from mixpanel_fetch.batch import Batch, encode_raw, parse_instant
+from mixpanel_fetch.batch import Batch, encode_raw, instant_of, parse_instant
 from mixpanel_fetch.errors import ServerError
 from mixpanel_fetch.model import Rejection
 from mixpanel_fetch.schemas import EnvelopeSchema, one_line
 
 Raw = msgspec.Raw
 _ABSENT = Raw(b"")
+_NO_PROPERTIES = (b"", b"null")
 _TOO_DEEP = "Mixpanel's answer is nested too deeply to be read"
 _NOT_AN_ARRAY = "Mixpanel's answer is not what its API promises: results: not an array"
 
 
 class _Row(msgspec.Struct, gc=False):
     distinct_id: Raw = msgspec.field(name="$distinct_id", default=_ABSENT)
-    properties: dict[str, Raw] | None = msgspec.field(name="$properties", default=None)
+    properties: Raw = msgspec.field(name="$properties", default=_ABSENT)
 
 
 class _Body(msgspec.Struct):
-    """An answer whose rows are all of the promised shape: the common case, decoded in one go."""
+    """An answer whose rows are all objects: the common case, decoded in one go."""
 
     results: list[_Row]
     page: Any = None
@@ -45,8 +47,14 @@ _body = msgspec.json.Decoder(_Body).decode
 _rows = msgspec.json.Decoder(_Rows).decode
 _row = msgspec.json.Decoder(_Row).decode
 _text = msgspec.json.Decoder(str).decode
-_anything = msgspec.json.Decoder(dict[str, Raw]).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _value = msgspec.json.Decoder().decode
+
+# The member of a row's properties, with the comma after it: as Mixpanel writes it, to the second.
+_SEEN = re.compile(rb'"\$last_seen"\s*:\s*"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)"\s*(?:,\s*|(?=}))')
+# A character of "$last_seen" in disguise.
+_DISGUISED = re.compile(rb"\\u00(?:24|5f|6[15ce]|7[34])", re.IGNORECASE)
+_CLOSE, _BACKSLASH = b"}\\"
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,9 @@ def _decode(body: bytes, index: int, repaired: int) -> DecodedPage:
         fields, raw_rows = _loose_envelope(body)
         rows, received = _loose_rows(raw_rows, index, rejected), len(raw_rows)
     envelope = _validated(fields)
-    batch = _batch(rows, index, rejected)
+    batch = _batch(
+        rows, index, rejected, plain=b"\\u00" not in body or _DISGUISED.search(body) is None
+    )
     rejected.sort(key=lambda one: one.position)
     return DecodedPage(envelope, batch, received, tuple(rejected), repaired)
 
@@ -143,7 +153,7 @@ def _validated(fields: dict[str, Any]) -> Envelope:
 
 def _loose_envelope(body: bytes) -> tuple[dict[str, Any], list[Raw]]:
     try:
-        raw = _anything(body)
+        raw = _members(body)
     except msgspec.ValidationError:
         raise ServerError("Mixpanel's answer is not a JSON object") from None
     fields = {name: _value(value) for name, value in raw.items() if name != "results"}
@@ -162,35 +172,73 @@ def _loose_rows(
     for position, raw in enumerate(raw_rows):
         try:
             rows.append((position, _row(raw)))
-        except msgspec.ValidationError as error:
-            reason = (
-                "$properties is not an object"
-                if "$properties" in str(error)
-                else ("the row is not an object")
-            )
-            rejected.append(Rejection(index, position, reason))
+        except msgspec.ValidationError:
+            rejected.append(Rejection(index, position, "the row is not an object"))
     return rows
 
 
-def _batch(rows: list[tuple[int, _Row]], index: int, rejected: list[Rejection]) -> Batch:
-    batch = Batch()
+def _batch(
+    rows: list[tuple[int, _Row]], index: int, rejected: list[Rejection], *, plain: bool
+) -> Batch:
+    """Return the usable rows. ``plain``: no key of any row is written with escapes."""
+    ids: list[str] = []
+    texts: list[bytes] = []
+    instants: list[datetime | None] = []
     for position, row in rows:
         distinct_id = _usable_id(bytes(row.distinct_id))
         if distinct_id is None:
             rejected.append(Rejection(index, position, "no usable $distinct_id"))
             continue
-        properties = row.properties or {}
-        last_seen = None
-        raw_seen = properties.get("$last_seen")
-        if raw_seen is not None:
-            seen = bytes(raw_seen)
-            last_seen = parse_instant(_text(seen)) if seen[:1] == b'"' else None
-            if last_seen is not None:
-                del properties["$last_seen"]
-        batch.distinct_ids.append(distinct_id)
-        batch.properties.append(encode_raw(properties))
-        batch.last_seen.append(last_seen)
-    return batch
+        raw = bytes(row.properties)
+        if raw[:1] != b"{":
+            if raw not in _NO_PROPERTIES:
+                rejected.append(Rejection(index, position, "$properties is not an object"))
+                continue
+            raw = b"{}"
+        cut = _cut_last_seen(raw) if plain else None
+        text, last_seen = cut or _picked_last_seen(raw)
+        ids.append(distinct_id)
+        texts.append(text)
+        instants.append(last_seen)
+    return Batch(ids, texts, instants)
+
+
+def _cut_last_seen(raw: bytes) -> tuple[bytes, datetime] | None:
+    """Return ``raw`` without its ``$last_seen``, which is cut out where it stands, and the instant.
+
+    ``raw`` is valid JSON, its keys written without escapes. None unless that member is certainly
+    one of the outer object: a backslash before it puts it in a string, and it is not nested if no
+    object opens before it, or none closes after it.
+    """
+    start = raw.find(b'"$last_seen"')
+    match = _SEEN.match(raw, start) if start > 0 else None
+    if match is None:
+        return None
+    end = match.end()
+    if raw[start - 1] == _BACKSLASH or raw.find(b'$last_seen"', end) >= 0:
+        return None
+    if raw.find(b"{", 1, start) >= 0 and raw.find(b"}", end, -1) >= 0:
+        return None
+    instant = instant_of(match[1].decode() + "+00:00")
+    if instant is None:
+        return None
+    if raw[end] == _CLOSE:
+        return raw[:start].rstrip(b", \t\r\n") + b"}", instant
+    return raw[:start] + raw[end:], instant
+
+
+def _picked_last_seen(raw: bytes) -> tuple[bytes, datetime | None]:
+    """Return ``raw`` without its ``$last_seen`` and the instant, member by member.
+
+    What names no instant stays among the properties.
+    """
+    members = _members(raw)
+    seen = bytes(members.get("$last_seen", _ABSENT))
+    instant = parse_instant(_text(seen)) if seen[:1] == b'"' else None
+    if instant is None:
+        return raw, None
+    del members["$last_seen"]
+    return encode_raw(members), instant
 
 
 def _usable_id(raw: bytes) -> str | None:

@@ -181,8 +181,9 @@ class RunInfo:
     """What is known of a run once page 0 is there. ``destination`` never holds a secret.
 
     ``total`` is the number of matching profiles that page 0 announced; ``page_size`` the rows a
-    full page holds; ``transforms`` the chain as the user wrote it, in order; ``batch_size`` the
-    most rows that one INSERT may carry, for sinks that insert.
+    full page holds, ``asked_page_size`` what was asked for (None: the server's own);
+    ``transforms`` the chain as the user wrote it, in order; ``batch_size`` the most rows that one
+    INSERT may carry, for sinks that insert.
     """
 
     run_id: str
@@ -198,6 +199,7 @@ class RunInfo:
     started_at: datetime
     destination: str
     batch_size: int = 1000
+    asked_page_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class _Run:
     def execute(self, result_type: type[R]) -> R:
         plan = self._plan
         self._sink(self._check_sink)
+        self._started = time.monotonic()
         source, first = self._first_page()
         run = self._describe(source)
         tally = Tally(run.total_pages)
@@ -99,10 +100,15 @@ class _Run:
         batch = self._thread.call(plan.transformed, first.batch)
         if self._would_empty(run):
             return self._finish(result_type, run, tally, None, published=False)
-        load: TableLoad = self._sink(plan.sink.engine.begin, plan.table, plan.mode, run)
-        feed = Feed(plan, self._thread, load)
+        feed = Feed(plan, self._thread, source)
+        feed.start()  # the other pages are on their way while the sink makes ready
         try:
-            feed.start(source, first, batch)
+            load: TableLoad = self._sink(plan.sink.engine.begin, plan.table, plan.mode, run)
+        except BaseException:
+            feed.stop()
+            raise
+        try:
+            feed.land(load, first, batch)
             del first, batch  # or their rows would stay for the whole run
             interrupted = self._land_all(feed, run, tally)
             publish = not interrupted and self._may_publish(run, tally)
@@ -135,7 +141,8 @@ class _Run:
             self._connection,
             self._client.settings,
             plan.query,
-            plan.page_size,
+            plan.paging,
+            workers=plan.workers,
         )
         try:
             while not opening.ready():
@@ -168,6 +175,7 @@ class _Run:
             session_id=session.session_id,
             total=session.total,
             page_size=session.page_size,
+            asked_page_size=session.asked_page_size,
             total_pages=session.total_pages,
             transforms=tuple(one.label for one in plan.transforms),
             fingerprint=plan.fingerprint(settings, session.page_size),
@@ -314,9 +322,9 @@ class _Run:
         self._warnings.append(message)
 
 
-def _as_value(function: Callable[..., T], *args: Any) -> T | MixpanelFetchError:
+def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | MixpanelFetchError:
     """Call ``function``; an error is a value, because gevent prints what a greenlet raises."""
     try:
-        return function(*args)
+        return function(*args, **kwargs)
     except MixpanelFetchError as error:
         return error

@@ -12,6 +12,7 @@ from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings
 from mixpanel_fetch.errors import MixpanelFetchError, PluginError
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
 from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
 
@@ -73,7 +74,10 @@ class Sink:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run, ready to go. Built by the services; the pipeline only reads it."""
+    """One run, ready to go. Built by the services; the pipeline only reads it.
+
+    ``workers``: how many pages the strategy was told to ask for at once.
+    """
 
     table: str
     mode: Mode
@@ -82,7 +86,8 @@ class Plan:
     strategy: FetchStrategy
     strategy_label: str
     transforms: tuple[NamedTransform, ...] = ()
-    page_size: int | None = None
+    workers: int = 1
+    paging: Paging = field(default_factory=Paging)
     batch_size: int = 1000
     allow_partial: bool = False
     allow_empty: bool = False

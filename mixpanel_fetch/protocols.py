@@ -52,7 +52,11 @@ class PageFetcher(Protocol):
 
 
 class FetchStrategy(Protocol):
-    """Decides which pages are asked for when, and how many at once."""
+    """Decides which pages are asked for when, and how many at once.
+
+    Optional: ``size: int``, the most pages that it asks for at once (else: the workers it was
+    told). As many pages more may wait for the sink.
+    """
 
     def run(self, source: PageSource, pages: Sequence[int]) -> Iterator[Page | PageFailure]:
         """Yield the outcome of each index in ``pages`` exactly once, in any order.
@@ -71,7 +75,12 @@ raises fails that page and is not tried again.
 
 
 class TableLoad(Protocol):
-    """One run's way into one table. All calls of a run come from one thread."""
+    """One run's way into one table. All calls of a run come from one thread.
+
+    Optional: ``write_pages(pages: Sequence[tuple[int, Batch]]) -> list[int]`` lands several pages
+    at once and returns the rows of each. It is called in place of ``write``, with all the pages
+    that wait, so that a sink which falls behind may land them in one transaction.
+    """
 
     def landed_pages(self) -> frozenset[int]:
         """Return the pages already held, of the run that this one resumes; else an empty set."""

@@ -9,9 +9,11 @@ from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
+from mixpanel_fetch.paging import PageSize, Paging
 from mixpanel_fetch.pipeline import run_plan
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
+from mixpanel_fetch.sizes import MIB
 
 
 def mode_of(append: bool, mode: Mode | None) -> Mode:
@@ -54,7 +56,9 @@ class FetcherService:
         strategy: str | None = None,
         transforms: Sequence[str | Transform] = (),
         options: Mapping[str, str] | None = None,
-        page_size: int | None = None,
+        page_size: PageSize | None = None,
+        page_bytes: int = 8 * MIB,
+        max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
         cancel: Event | None = None,
@@ -65,8 +69,9 @@ class FetcherService:
         (default), ``append`` (as ``append=True``), ``replace`` or ``merge``; ``max_workers`` is
         capped at five by the strategy; ``on_batch_complete`` is called in this thread for each
         page that landed or failed; ``transforms`` are names (``"drop:$email"``) or callables, in
-        order; ``options`` go to the plugins of the run that know them; setting ``cancel`` ends
-        the fetch within a second.
+        order; ``options`` go to the plugins of the run that know them; ``page_size``,
+        ``page_bytes`` and ``max_inflight_bytes`` are those of
+        :class:`~mixpanel_fetch.paging.Paging`; setting ``cancel`` ends the fetch within a second.
 
         Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
         TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
@@ -81,7 +86,7 @@ class FetcherService:
             strategy=strategy,
             transforms=transforms,
             options=options or {},
-            page_size=page_size,
+            paging=Paging(page_size, page_bytes, max_inflight_bytes),
             batch_size=batch_size,
             allow_partial=allow_partial,
             allow_empty=allow_empty,
@@ -115,7 +120,9 @@ class ParallelProfileFetcherService:
         strategy: str | None = None,
         transforms: Sequence[str | Transform] = (),
         options: Mapping[str, str] | None = None,
-        page_size: int | None = None,
+        page_size: PageSize | None = None,
+        page_bytes: int = 8 * MIB,
+        max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
         cancel: Event | None = None,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.decode import DecodedPage
-from mixpanel_fetch.errors import MixpanelFetchError, ServerError
+from mixpanel_fetch.errors import MixpanelFetchError, QueryError, ServerError
+from mixpanel_fetch.inflight import InflightBytes
 from mixpanel_fetch.model import Page, PageFailure, ProfileQuery
+from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.protocols import Gate
-from mixpanel_fetch.transport import Transport
+from mixpanel_fetch.transport import Transport, pause
+
+log = logging.getLogger("mixpanel_fetch")
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,33 @@ class EngagePages:
         settings: ClientSettings,
         query: ProfileQuery,
         session: EngageSession,
+        inflight: InflightBytes | None = None,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._query = query
+        self._inflight = inflight
         self.session = session
         self.total_pages = session.total_pages
 
     def fetch(self, index: int) -> Page:
         """Return page ``index``; raises MixpanelFetchError after the client's own retries.
 
-        A page that stays under the rows due is asked for once more, and the fuller answer counts.
+        Waits while the pages under way are too many bytes. A page that stays under the rows due
+        is asked for once more, and the fuller answer counts.
         """
+        if self._inflight is None:
+            return self._fetch(index)
+        self._inflight.reserve(index)
+        try:
+            page = self._fetch(index)
+        except BaseException:
+            self._inflight.release(index)
+            raise
+        self._inflight.arrived(index, page.bytes_received)
+        return page
+
+    def _fetch(self, index: int) -> Page:
         page = self._fetch_once(index)
         due = self.session.rows_due(index)
         if page.rows_received >= due:
@@ -70,6 +90,11 @@ class EngagePages:
             return self.fetch(index)
         except MixpanelFetchError as error:
             return PageFailure(index, "fetch", error, error.attempts)
+
+    def landed(self, index: int) -> None:
+        """Let go of the bytes of page ``index``: it has landed, or it never will."""
+        if self._inflight is not None:
+            self._inflight.release(index)
 
     def portable(self) -> PortablePages:
         """Return a picklable twin, for another process; it carries the credentials."""
@@ -124,13 +149,39 @@ def open_session(
     connection: EngageConnection,
     settings: ClientSettings,
     query: ProfileQuery,
-    page_size: int | None,
+    paging: Paging | None = None,
+    *,
+    workers: int = 1,
 ) -> tuple[EngagePages, Page]:
     """Ask for page 0, which opens the session; return the session's pages and page 0 itself.
 
-    Raises MixpanelFetchError when page 0 cannot be had, ServerError when it does not say what a
-    fetch needs to know.
+    Asks twice where ``paging`` finds a better page size for ``workers`` pages at once. Raises
+    MixpanelFetchError when page 0 cannot be had, ServerError when it does not say what a fetch
+    needs to know.
     """
+    paging = paging or Paging()
+    session, page = _first_page(connection, query, paging.asked)
+    better = paging.better_size(
+        total=session.total,
+        page_size=session.page_size,
+        rows=page.rows_received,
+        size=page.bytes_received,
+        workers=workers,
+    )
+    if better is not None:
+        log.info("starting over with pages of %d profiles, not %d", better, session.page_size)
+        try:
+            session, page = _first_page(connection, query, better)
+        except QueryError as error:  # what it costs was known; what is there is good enough
+            log.info("staying with pages of %d profiles: %s", session.page_size, error)
+    inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
+    inflight.arrived(0, page.bytes_received)
+    return EngagePages(connection, settings, query, session, inflight), page
+
+
+def _first_page(
+    connection: EngageConnection, query: ProfileQuery, page_size: int | None
+) -> tuple[EngageSession, Page]:
     decoded, size, attempts = connection.fetch_page(
         query, 0, page_size=page_size, check=_check_first_page
     )
@@ -138,10 +189,9 @@ def open_session(
     session = EngageSession(
         envelope.session_id, envelope.total or 0, envelope.page_size or 1, page_size
     )
-    source = EngagePages(connection, settings, query, session)
     page = _page(decoded, 0, size, attempts)
     short = page.rows_received < session.rows_due(0)
-    return source, _settled(page, attempts, short)
+    return session, _settled(page, attempts, short)
 
 
 def _check_first_page(page: DecodedPage) -> None:

@@ -11,12 +11,14 @@ from mixpanel_fetch.assembly import Assembler
 from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.config import load_settings
 from mixpanel_fetch.model import Mode, ProfileBatchProgress
+from mixpanel_fetch.paging import PageSize
 from mixpanel_fetch.plugins import PluginHost, default_host
 from mixpanel_fetch.progress import PageProgressBar, stderr_is_terminal
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
 from mixpanel_fetch.secret import Secret
 from mixpanel_fetch.services import FetcherService
+from mixpanel_fetch.sizes import MIB
 
 
 class Workspace:
@@ -95,7 +97,9 @@ class Workspace:
         strategy: str | None = None,
         transforms: Sequence[str | Transform] = (),
         options: Mapping[str, str] | None = None,
-        page_size: int | None = None,
+        page_size: PageSize | None = None,
+        page_bytes: int = 8 * MIB,
+        max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
     ) -> FetchResult | ParallelProfileFetchResult:

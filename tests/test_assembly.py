@@ -13,6 +13,7 @@ from mixpanel_fetch.config import load_settings
 from mixpanel_fetch.errors import ConfigError, PluginError
 from mixpanel_fetch.hookspecs import BaseEngine
 from mixpanel_fetch.model import Credentials, ProfileQuery
+from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, default_host
 
 PLUGIN = '''
@@ -99,7 +100,6 @@ def assemble(tmp_path):
         ({"table": "  "}, "name"),
         ({"mode": "upsert"}, "'upsert'; it is one of create, append, replace, merge"),
         ({"max_workers": 0}, "workers must be at least 1, not 0"),
-        ({"page_size": -1}, "page_size must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_plan_carries_the_request(assemble):
     plan = assemble(
         mode="merge",
         query=query,
-        page_size=7,
+        paging=Paging(7),
         batch_size=8,
         allow_partial=True,
         allow_empty=True,
@@ -138,7 +138,7 @@ def test_a_plan_carries_the_request(assemble):
         on_batch_complete=called.append,
     )
     assert (plan.table, plan.mode, plan.query) == ("profiles", "merge", query)
-    assert (plan.page_size, plan.batch_size) == (7, 8)
+    assert (plan.paging.size, plan.batch_size) == (7, 8)
     assert (plan.allow_partial, plan.allow_empty) == (True, True)
     assert plan.cancel is cancel
     assert plan.on_batch_complete == called.append

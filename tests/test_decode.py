@@ -18,28 +18,46 @@ unhurried = settings(
     max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
+# What could be taken for a row's own $last_seen and is none, and what hides where one stands.
+traps = st.sampled_from(
+    [
+        "$last_seen",
+        'x"$last_seen',
+        '"$last_seen":"2026-01-31T12:30:00",',
+        '{"$last_seen":"2026-01-31T12:30:00"}',
+        "2026-01-31T12:30:00",
+        "{",
+        "}",
+        "\\",
+    ]
+)
+texts = st.text() | traps
 scalars = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.integers(-(10**40), 10**40)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
+    | texts
 )
 json_values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
 ids = st.text(min_size=1) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 no_ids = st.none() | st.booleans() | st.lists(scalars, max_size=2) | st.just({"id": 1})
 seens = st.sampled_from(
-    ["2026-01-31T12:30:00", "2026-01-31T12:30:00.25+02:00", "infinity", "", 5, None, ["x"]]
+    [
+        *("2026-01-31T12:30:00", "2026-01-31 12:30:00", "2026-02-31T12:30:00"),
+        *("2026-01-31T12:30:00.25+02:00", "infinity", "", 5, None, ["x"]),
+    ]
 )
 properties = st.builds(
-    lambda values, seen: values | seen,
-    st.dictionaries(st.text(), json_values, max_size=4),
+    lambda before, seen, after: before | seen | after,
+    st.dictionaries(texts, json_values, max_size=3),
     st.just({}) | st.fixed_dictionaries({"$last_seen": seens}),
+    st.dictionaries(texts, json_values, max_size=2),
 )
 good_rows = st.fixed_dictionaries(
     {"$distinct_id": ids},
@@ -100,6 +118,49 @@ def test_every_value_is_what_json_reads(results, layout):
     assert in_order(rows) == in_order(expected)
     assert page.rows_received == len(results)
     assert (page.rejected, page.repaired_values) == ((), 0)
+
+
+SECOND = '"2026-01-31T12:30:00"'
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "seen"),
+    [
+        ('{"$last_seen":%s}', "{}", True),
+        ('{ "$last_seen" : %s }', "{}", True),
+        ('{"a":1.10,"$last_seen":%s}', '{"a":1.10}', True),
+        ('{"$last_seen":%s,"a":1.10}', '{"a":1.10}', True),
+        ('{"a": 1.10, "$last_seen": %s, "b": -0}', '{"a": 1.10, "b": -0}', True),
+        ('{"o": {"x": 1}, "$last_seen": %s}', '{"o": {"x": 1}}', True),
+        ('{"$last_seen": %s, "o": {"x": 1}}', '{"o": {"x": 1}}', True),
+        # Between two objects: read member by member, and written anew.
+        ('{"o": {}, "$last_seen": %s, "p": {}}', '{"o":{},"p":{}}', True),
+        ('{"o": {"$last_seen": %s}}', '{"o": {"$last_seen": %s}}', False),
+        ('{"o": {"$last_seen": %s, "x": {}}, "p": 1}', "as it is", False),
+        ('{"o": [{"$last_seen": %s}, {}], "p": {}}', "as it is", False),
+        ('{"x\\"$last_seen":%s,"a":1}', "as it is", False),
+        ('{"a":"x,\\"$last_seen\\":1","$last_seen":%s}', '{"a":"x,\\"$last_seen\\":1"}', True),
+        # In disguise, and twice: the later one counts, as in every reader.
+        ('{"\\u0024last_seen": %s, "a": 1}', '{"a":1}', True),
+        ('{"o": {"$last_seen": %s}, "$l\\u0061st_seen": null}', "as it is", False),
+        ('{"$last_seen": %s, "$l\\u0061st_see\\u006E": 5}', '{"$last_seen":5}', False),
+        ('{"$last_seen": 5, "a": 1, "$last_seen": %s}', '{"a":1}', True),
+    ],
+)
+@pytest.mark.parametrize("other", ["{}", '{"city":"K\\u00f6ln"}'])
+def test_the_last_seen_of_the_row_itself_is_cut_out_and_no_other(sent, kept, seen, other):
+    sent = sent % SECOND if "%s" in sent else sent
+    kept = sent if kept == "as it is" else kept.replace("%s", SECOND)
+    rows = f'{{"$distinct_id": "a", "$properties": {sent}}}, {{"$distinct_id": "b",' + (
+        f'"$properties": {other}}}'
+    )
+    batch = decode_page(raw_body(rows), 0).batch
+    if "$last_seen" in json.loads(kept) and kept != sent:
+        # Two of a name: what is read is the same, whichever way they were told apart.
+        assert json.loads(batch.properties[0]) == json.loads(kept)
+    else:
+        assert batch.properties == [kept.encode(), other.encode()]
+    assert batch.last_seen == [SEEN if seen else None, None]
 
 
 @unhurried
@@ -204,7 +265,7 @@ def test_last_seen_leaves_the_properties_only_where_the_column_holds_it(seen, in
 def test_sixty_levels_of_nesting_are_kept():
     deep = "[" * 60 + "]" * 60
     page = decode_page(raw_body(f'{{"$distinct_id": "a", "$properties": {{"x": {deep}}}}}'), 0)
-    assert page.batch.properties == [f'{{"x":{deep}}}'.encode()]
+    assert page.batch.properties == [f'{{"x": {deep}}}'.encode()]
 
 
 # The envelope
@@ -369,7 +430,7 @@ def test_one_bad_value_costs_neither_its_page_nor_its_neighbours(value, mended):
     first, second = page.batch.rows()
     assert first["properties"] == {"bad": mended, "n": 1.1}
     assert second["distinct_id"] == "b"
-    assert page.batch.properties[0].endswith(b'"n":1.10}')
+    assert page.batch.properties[0].endswith(b'"n": 1.10}')
 
 
 def test_a_lone_surrogate_costs_no_page_wherever_it_stands():

@@ -81,6 +81,18 @@ def shelf():
     return Shelf()
 
 
+def shelf_with(**methods):
+    """A shelf whose loads have these methods in place of their own, or besides them."""
+
+    class Changed(Shelf):
+        def begin(self, table, mode, run):
+            load = super().begin(table, mode, run)
+            vars(load).update(methods)
+            return load
+
+    return Changed()
+
+
 def host_with(**hooks):
     """A host of what is installed plus one plugin with these hooks."""
     host = PluginHost()
@@ -381,7 +393,44 @@ def test_pages_in_flight_stay_bounded(engage_simulator, client_of):
     simulator = engage_simulator(profiles=3000, page_size=10)
     ParallelProfileFetcherService(client_of(simulator), slow).fetch_profiles("users")
     assert len(slow.alive) == 300
-    assert slow.most <= 3  # landed batches that something still holds
+    assert slow.most <= 6  # landed batches that something still holds: a group, and one more
+
+
+def test_a_slow_sink_does_not_keep_the_next_burst_waiting(engage_simulator, client_of):
+    def slowly(page_index, batch):
+        time.sleep(0.02)  # five pages of a burst take as long as the next burst's way
+        return len(batch)
+
+    simulator = engage_simulator(profiles=260, page_size=10, latency=0.1)
+    service = ParallelProfileFetcherService(client_of(simulator), shelf_with(write=slowly))
+    result = service.fetch_profiles("users")
+    assert (result.successful_pages, simulator.stats.max_in_flight) == (26, 5)
+    assert result.duration_seconds < 1.0  # six rounds are 0.6 s, and landing alone 0.52 s
+
+
+def test_a_sink_that_falls_behind_is_given_what_waits_at_once(engage_simulator, client_of):
+    groups = []
+
+    def together(pages):
+        time.sleep(0.01)
+        groups.append([index for index, _ in pages])
+        return [len(batch) for _, batch in pages]
+
+    simulator = engage_simulator(profiles=3000, page_size=50)
+    service = ParallelProfileFetcherService(client_of(simulator), shelf_with(write_pages=together))
+    result = service.fetch_profiles("users")
+    assert sorted(index for group in groups for index in group) == list(range(60))
+    assert groups[0] == [0]
+    assert 2 <= max(map(len, groups)) <= 5
+    assert result.total_rows == 3000
+
+
+@pytest.mark.parametrize("answer", [None, [], [1, 2], ["many"]])
+def test_a_sink_must_say_how_many_rows_of_each_page_landed(engage_simulator, client_of, answer):
+    sink = shelf_with(write_pages=lambda pages: answer)
+    service = FetcherService(client_of(engage_simulator(profiles=5)), sink)
+    with pytest.raises(PluginError, match="not the rows"):
+        service.fetch_profiles("users")
 
 
 def test_progress_comes_in_the_callers_thread_once_a_page_has_landed(

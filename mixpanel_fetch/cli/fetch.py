@@ -9,6 +9,7 @@ import click
 from mixpanel_fetch.cli.output import Output, format_option, log_on_stderr
 from mixpanel_fetch.cli.report import show_result
 from mixpanel_fetch.cli.signals import StopSignals
+from mixpanel_fetch.cli.sizes import PAGE_SIZE, SIZE
 from mixpanel_fetch.config import Destination, parse_option
 from mixpanel_fetch.errors import ConfigError, FetchInterruptedError
 from mixpanel_fetch.model import Mode
@@ -55,7 +56,26 @@ def command() -> None:
     "--plugin", "plugins", metavar="FILE.py", multiple=True, help="Load a plugin from a file."
 )
 @click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of a plugin.")
-@click.option("--page-size", type=click.IntRange(min=1), help="Ask for pages of N profiles.")
+@click.option(
+    "--page-size",
+    type=PAGE_SIZE,
+    metavar="N|auto",
+    help="Ask for pages of N profiles; auto sizes them by page 0, for one more counted query.",
+)
+@click.option(
+    "--page-bytes",
+    type=SIZE,
+    default="8MiB",
+    show_default=True,
+    help="What --page-size auto aims at.",
+)
+@click.option(
+    "--max-inflight-bytes",
+    type=SIZE,
+    default="64MiB",
+    show_default=True,
+    help="How much may be asked for and not landed yet, all pages together.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -114,6 +134,8 @@ def profiles(output: Output, /, **given: Any) -> int:
                 transforms=given["transforms"],
                 options=dict(map(parse_option, given["options"])),
                 page_size=given["page_size"],
+                page_bytes=given["page_bytes"],
+                max_inflight_bytes=given["max_inflight_bytes"],
                 allow_partial=given["allow_partial"],
                 allow_empty=given["allow_empty"],
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from marshmallow import Schema, fields, validate
 
@@ -13,6 +14,9 @@ from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.hookspecs import StrategySpec, hookimpl
 from mixpanel_fetch.model import Page, PageFailure
 from mixpanel_fetch.protocols import PageSource
+
+if TYPE_CHECKING:
+    from gevent.queue import Queue
 
 MIXPANEL_LIMIT = 5
 """Queries that Mixpanel answers at once; more are refused with 429."""
@@ -37,7 +41,7 @@ class GeventPool:
     """Fetch ``min(max_workers, limit)`` pages at once, in whatever order they come back.
 
     ``max_workers`` None means as many as ``limit`` allows. ``warnings`` says what was asked for
-    and not done. At most twice that many pages are in memory, however slow the consumer is.
+    and not done. So many pages are in memory and one in the consumer's hands, however slow it is.
     Raises ConfigError for a number below 1.
     """
 
@@ -56,28 +60,37 @@ class GeventPool:
             log.warning(self.warnings[0])
 
     def run(self, source: PageSource, pages: Sequence[int]) -> Iterator[Page | PageFailure]:
-        """Yield each page's outcome once. Closing the iterator kills what is under way."""
+        """Yield each page's outcome once. Closing the iterator kills what is under way.
+
+        The next page is asked for when an outcome is taken, before it is yielded.
+        """
         from gevent.pool import Pool
+        from gevent.queue import Queue
 
         pool = Pool(self.size)
-        # Room for as many finished pages as are under way, less the one in the consumer's hands:
-        # pages come back in bursts, and with less room the next requests would wait for it.
-        outcomes = pool.imap_unordered(partial(_outcome, source), pages, maxsize=2 * self.size - 1)
+        outcomes: Queue[Page | PageFailure | _Crash] = Queue()
+        waiting = iter(pages)
         try:
-            for outcome in outcomes:
+            for index in islice(waiting, self.size):
+                pool.spawn(_fetch, source, index, outcomes)
+            for _ in pages:
+                outcome = outcomes.get()
+                for index in islice(waiting, 1):
+                    pool.wait_available()  # whoever brought the outcome has yet to leave
+                    pool.spawn(_fetch, source, index, outcomes)
                 if isinstance(outcome, _Crash):
                     raise outcome.error
                 yield outcome
+                del outcome
         finally:
-            outcomes.kill()  # first who fills the pool, then who is in it
             pool.kill()
 
 
-def _outcome(source: PageSource, index: int) -> Page | PageFailure | _Crash:
+def _fetch(source: PageSource, index: int, outcomes: Queue[Page | PageFailure | _Crash]) -> None:
     try:
-        return source.attempt(index)
+        outcomes.put(source.attempt(index))
     except Exception as error:  # noqa: BLE001  (raised again where it is consumed)
-        return _Crash(error)
+        outcomes.put(_Crash(error))
 
 
 @hookimpl

@@ -12,6 +12,8 @@ from mixpanel_fetch.protocols import PageSource
 class Sequential:
     """Fetch one page at a time, in the order given. ``max_workers`` means nothing here."""
 
+    size = 1
+
     def __init__(self, max_workers: int | None = None) -> None:
         self.max_workers = max_workers
 

@@ -179,8 +179,8 @@ def test_an_aborted_run_leaves_a_hosts_database_as_it_was(kit, host):
 def test_an_interrupt_from_another_thread_ends_a_running_statement(kit, path, monkeypatch):
     from mixpanel_fetch.defaults.duckdb_sink import staging
 
-    endless = """INSERT INTO {staging} SELECT 'x', NULL, NULL, count(*) + $2
-        FROM range(100000000000) WHERE len($1) > 0"""
+    endless = """INSERT INTO {staging} SELECT 'x', NULL, NULL, count(*) + $3
+        FROM range(100000000000) WHERE len($1) + len($2) > 0"""
     engine = DuckDBEngine(path)
     engine.interrupt()
     load = engine.begin("users", "create", kit.run_info(total_pages=2))

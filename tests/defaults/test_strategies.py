@@ -112,16 +112,7 @@ def test_pages_in_memory_stay_bounded_with_a_slow_consumer(size: int) -> None:
         seen += 1
         gevent.sleep(0.002 if outcome.index % 10 == 0 else 0)
     assert seen == 500
-    assert source.most_alive <= 2 * size + 1  # the consumer's own `outcome` lives until the next
-
-
-def test_a_slow_consumer_does_not_keep_the_next_burst_waiting() -> None:
-    source = Source(10, seconds=0.02)
-    outcomes = GeventPool().run(source, range(10))
-    next(outcomes)
-    gevent.sleep(0.005)
-    assert len(source.asked) > 8
-    outcomes.close()  # type: ignore[attr-defined]
+    assert source.most_alive <= size + 2  # the consumer's own `outcome` lives until the next
 
 
 @pytest.mark.parametrize("consumed", [0, 1, 3, 20])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,8 @@ import duckdb
 from mixpanel_fetch.defaults.duckdb_sink import failures
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName, quoted
 from mixpanel_fetch.errors import ConfigError
+
+_VERSION = re.compile(r"v(\d+)\.(\d+)")
 
 LOCK_WAIT = 2.0
 """Seconds to wait for another process to let go of the file."""
@@ -73,6 +76,17 @@ class Database:
         Without it ``sales.users`` is ambiguous in ``sales.db``: a catalog is named after its file.
         """
         return quoted(self.catalog, name.schema, name.table)
+
+    def has_zstd(self) -> bool:
+        """Whether the file's format knows ZSTD: since storage version 1.2, else it means nothing.
+
+        DuckDB 1 writes older files than it could, and then stores such a column uncompressed.
+        """
+        tags = self.value(
+            "SELECT tags FROM duckdb_databases() WHERE database_name = $1", [self.catalog]
+        )
+        version = _VERSION.match((tags or {}).get("storage_version", ""))
+        return version is not None and (int(version[1]), int(version[2])) >= (1, 2)
 
     def interrupt(self) -> None:
         """End a running statement. May be called from any thread."""

@@ -23,10 +23,11 @@ from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions, bytes_of, one_line
+from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions, one_line
 from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
 from mixpanel_fetch.errors import ConfigError, StorageError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
+from mixpanel_fetch.sizes import bytes_of
 
 _MEMORY = "200MB"
 _CHECKPOINT = "64MB"

@@ -150,11 +150,19 @@ class Ledger:
             ],
         )
 
-    def land(self, run_id: str, page: PageEntry) -> None:
-        """Note a page, in the transaction of its rows."""
+    def land(self, run_id: str, pages: Sequence[PageEntry]) -> None:
+        """Note pages, in the transaction of their rows."""
         self._db.execute(
-            f"INSERT INTO {self._pages} VALUES ($1, $2, $3, $4, $5, false, $6)",
-            [run_id, page.index, page.rows, page.duplicate_rows, page.repaired_values, _now()],
+            f"INSERT INTO {self._pages} VALUES"
+            f" {', '.join(['(?, ?, ?, ?, ?, false, ?)'] * len(pages))}",
+            [
+                value
+                for page in pages
+                for value in (
+                    *(run_id, page.index, page.rows, page.duplicate_rows),
+                    *(page.repaired_values, _now()),
+                )
+            ],
         )
 
     def give_up(self, run_id: str, page_index: int, rows: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import duckdb
@@ -60,23 +60,29 @@ class DuckDBLoad:
         Raises StorageError; the page has not landed then, and the load goes on unless DuckDB
         gave up the database. FetchInterruptedError after an interrupt.
         """
-        if page_index in self._pages:
-            raise StorageError(f"page {page_index} has landed already")
-        page = Rows.of(page_index, batch)
-        with failures.translated(f"cannot store page {page_index}"):
+        return self.write_pages([(page_index, batch)])[0]
+
+    def write_pages(self, pages: Sequence[tuple[int, Batch]]) -> list[int]:
+        """Land several pages and their ledger rows in one transaction; return the rows of each.
+
+        Writing ahead and waiting for the disk cost as much for one page as for five. Raises as
+        :meth:`write`; then none of them has landed, or some, which ``landed_pages`` tells.
+        """
+        landing = [Rows.of(index, batch) for index, batch in pages]
+        for index, _ in pages:
+            if index in self._pages:
+                raise StorageError(f"page {index} has landed already")
+        names = ", ".join(str(index) for index, _ in pages)
+        with failures.translated(f"cannot store page{'s' * (len(pages) > 1)} {names}"):
             if self._unkeyed >= KEY_FROM:
                 self._staging.add_key()
                 self._unkeyed = 0
             try:
-                entry = self._land(page)
-            except duckdb.ConversionException:
-                entry = self._land(page.mended(self._db))
-            self._pages[page_index] = entry
-            if self._staging.keyed:
-                self._budget.grew(len(page))
-            else:
-                self._unkeyed += len(page)
-        return len(page)
+                self._landed(landing, self._land(landing))
+            except (duckdb.ConversionException, duckdb.ConstraintException):
+                for page in landing:
+                    self._land_alone(page)
+        return [len(page) for page in landing]
 
     def commit(self) -> LoadReport:
         """Publish in one transaction: complete if every page landed, else partial.
@@ -111,22 +117,44 @@ class DuckDBLoad:
                 if self._db.created and catalog.is_bare(self._db):
                     self._undo()
 
-    def _land(self, page: Rows) -> PageEntry:
-        try:
-            with self._db.transaction():
+    def _land(self, pages: Sequence[Rows]) -> list[PageEntry]:
+        with self._db.transaction():
+            for page in pages:
                 self._staging.insert(page, self._run.batch_size)
-                return self._note(page, duplicates=0)
+            return self._note([_entry(page) for page in pages])
+
+    def _land_alone(self, page: Rows) -> None:
+        """Land a page that may hold what DuckDB's JSON refuses, or ids that are held already.
+
+        Rare enough to land it twice: rows repeat between pages only if profiles moved while they
+        were being fetched.
+        """
+        try:
+            entries = self._land_or_upsert(page)
+        except duckdb.ConversionException:
+            page = page.mended(self._db)
+            entries = self._land_or_upsert(page)
+        self._landed([page], entries)
+
+    def _land_or_upsert(self, page: Rows) -> list[PageEntry]:
+        try:
+            return self._land([page])
         except duckdb.ConstraintException:
-            # Rare enough to land the page twice: rows repeat between pages only if profiles
-            # moved while they were being fetched.
             with self._db.transaction():
                 duplicates = self._staging.upsert(page, self._run.batch_size)
-                return self._note(page, duplicates)
+                return self._note([_entry(page, duplicates)])
 
-    def _note(self, page: Rows, duplicates: int) -> PageEntry:
-        entry = PageEntry(page.page, len(page), duplicates, page.repaired)
-        self._ledger.land(self._run.run_id, entry)
-        return entry
+    def _note(self, entries: list[PageEntry]) -> list[PageEntry]:
+        self._ledger.land(self._run.run_id, entries)
+        return entries
+
+    def _landed(self, pages: Sequence[Rows], entries: Sequence[PageEntry]) -> None:
+        self._pages |= {entry.index: entry for entry in entries}
+        rows = sum(map(len, pages))
+        if self._staging.keyed:
+            self._budget.grew(rows)
+        else:
+            self._unkeyed += rows
 
     def _publish(self) -> LoadReport:
         mode: Mode = "merge" if self._has_published() else self._run.mode
@@ -165,3 +193,7 @@ class DuckDBLoad:
         if mode == "replace":
             return staged * len(catalog.belongings(self._db, existing).indexes)
         return staged + int(self._db.value(f"SELECT count(*) FROM {self._db.sql(existing)}"))
+
+
+def _entry(page: Rows, duplicates: int = 0) -> PageEntry:
+    return PageEntry(page.page, len(page), duplicates, page.repaired)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import unquote
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.sizes import bytes_of
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B)", re.IGNORECASE | re.ASCII)
-_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 SMALLEST_MEMORY = "100MB"
 
 
-def bytes_of(size: str) -> int:
-    """Return the bytes in a size such as ``300MB`` or ``1.5 GiB``. Else ValidationError."""
-    match = _SIZE.fullmatch(size.strip())
-    if match is None:
-        raise ValidationError(f"not a size: {size!r}; write it like 300MB or 1GiB")
-    number, unit = match.groups()
-    base = 1024 if "i" in unit.lower() else 1000
-    return int(float(number) * base ** _POWERS[unit[0].lower()])
+def _size(size: str) -> None:
+    try:
+        bytes_of(size)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _memory(size: str) -> None:
+    _size(size)
     # Below this, DuckDB cannot compress a row group of usual profiles.
     if bytes_of(size) < bytes_of(SMALLEST_MEMORY):
         raise ValidationError(f"must be at least {SMALLEST_MEMORY}, not {size}")
@@ -53,7 +49,7 @@ class DuckDBOptions(Schema):
     """The options of ``duckdb://``; what each is for stands at DuckDBEngine."""
 
     memory_limit = fields.String(validate=_memory)
-    checkpoint_threshold = fields.String(validate=bytes_of)
+    checkpoint_threshold = fields.String(validate=_size)
     threads = fields.Integer(validate=validate.Range(min=1))
 
 

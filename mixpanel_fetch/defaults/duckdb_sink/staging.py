@@ -10,7 +10,7 @@ from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName, quoted
-from mixpanel_fetch.defaults.duckdb_sink.rows import PIECE, Rows
+from mixpanel_fetch.defaults.duckdb_sink.rows import SEPARATOR, SHORT_COLUMNS, Rows
 from mixpanel_fetch.errors import StorageError
 
 KEY_FROM = 250_000
@@ -22,15 +22,14 @@ and large ones flat.
 """
 
 # The page number comes last: DuckDB drops a column only if no key stands on a later one.
-_COLUMNS = "properties JSON, last_seen TIMESTAMP, page_index BIGINT"
-_CREATE = f"CREATE TABLE {{}} (distinct_id VARCHAR NOT NULL, {_COLUMNS})"
-_CREATE_UNIQUE = f"CREATE TABLE {{}} (distinct_id VARCHAR PRIMARY KEY, {_COLUMNS})"
-# Microseconds do not depend on the session's time zone, and need no datetime objects. Properties
-# travel as strings within the JSON, so that DuckDB does not write their numbers anew.
-_INSERT = """INSERT INTO {staging} AS held SELECT unnest(piece.ids), unnest(piece.properties),
-    make_timestamp(unnest(piece.instants)), $2
-    FROM (SELECT from_json_strict($1, '{shape}') AS piece)"""
-_SHAPE = json.dumps(PIECE)
+_COLUMNS = "properties JSON {compression}, last_seen TIMESTAMP, page_index BIGINT"
+_CREATE = f"CREATE TABLE {{table}} (distinct_id VARCHAR NOT NULL, {_COLUMNS})"
+_CREATE_UNIQUE = f"CREATE TABLE {{table}} (distinct_id VARCHAR PRIMARY KEY, {_COLUMNS})"
+# Microseconds do not depend on the session's time zone, and need no datetime objects.
+_INSERT = f"""INSERT INTO {{staging}} AS held SELECT unnest(piece.ids),
+    unnest(string_split($2, chr({ord(SEPARATOR)}))), make_timestamp(unnest(piece.instants)), $3
+    FROM (SELECT from_json_strict($1, '{{shape}}') AS piece)"""
+_SHAPE = json.dumps(SHORT_COLUMNS)
 _UPSERT = f"""{_INSERT} ON CONFLICT (distinct_id) DO UPDATE SET
     properties = excluded.properties, last_seen = excluded.last_seen,
     page_index = excluded.page_index
@@ -74,7 +73,7 @@ class Staging:
         Raises StorageError unless every row arrived.
         """
         statement = _INSERT.format(staging=self.sql, shape=_SHAPE)
-        landed = sum(self._db.value(statement, [piece, rows.page]) for piece in rows.pieces(size))
+        landed = sum(self._db.value(statement, [*piece, rows.page]) for piece in rows.pieces(size))
         if landed != len(rows):
             raise StorageError(f"page {rows.page}: {landed} of {len(rows)} rows arrived in DuckDB")
 
@@ -86,7 +85,7 @@ class Staging:
         before = self.count()
         for piece in rows.distinct().pieces(size):
             statement = _UPSERT.format(staging=self.sql, shape=_SHAPE)
-            self._db.execute(statement, [piece, rows.page])
+            self._db.execute(statement, [*piece, rows.page])
         return len(rows) - (self.count() - before)
 
     def add_key(self) -> None:
@@ -124,7 +123,7 @@ class Staging:
 
     def _copy_unique(self) -> None:
         unique = TableName(self.name.schema, f"{self.name.table}_unique")
-        self._db.execute(_CREATE_UNIQUE.format(self._db.sql(unique)))
+        self._db.execute(_create(_CREATE_UNIQUE, self._db, unique))
         self._db.execute(_COPY.format(unique=self._db.sql(unique), staging=self.sql))
         self.drop()
         self._db.execute(f"ALTER TABLE {self._db.sql(unique)} RENAME TO {quoted(self.name.table)}")
@@ -143,6 +142,12 @@ class Staging:
 
 def create_staging(db: Database, run_id: str, name: TableName) -> None:
     """Make the staging table of a run, anew if it is there."""
-    sql = db.sql(name.staging(run_id))
-    db.execute(f"DROP TABLE IF EXISTS {sql}")
-    db.execute(_CREATE.format(sql))
+    staging = name.staging(run_id)
+    db.execute(f"DROP TABLE IF EXISTS {db.sql(staging)}")
+    db.execute(_create(_CREATE, db, staging))
+
+
+def _create(statement: str, db: Database, table: TableName) -> str:
+    # Measured on profiles: a third of the bytes, two thirds of the time to write, read as fast.
+    compression = "USING COMPRESSION zstd" if db.has_zstd() else ""
+    return statement.format(table=db.sql(table), compression=compression)
