@@ -1,17 +1,19 @@
 """Pages on their way from the strategy into the run's thread, and their outcomes on the way back.
 
-One greenlet iterates the strategy, whose own greenlets wait for the network. Another hands what
-has arrived to the run's thread: all that waits at once, so that a sink may land it in one
-transaction; the more it falls behind, the larger its groups. The caller takes the outcomes.
+One greenlet iterates the strategy, whose own greenlets wait for the network. The run's thread
+takes all that has arrived at once, so that a sink may land it in one transaction, and then what
+arrived meanwhile; the more it falls behind, the larger its groups. The caller takes the outcomes.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gevent
+import gevent.event
 import gevent.lock
 import gevent.queue
 
@@ -21,7 +23,7 @@ from mixpanel_fetch.model import Page, PageFailure
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.protocols import PageSource, TableLoad
-from mixpanel_fetch.runthread import RunThread, timed_wait
+from mixpanel_fetch.runthread import Mailbox, RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages
 from mixpanel_fetch.tally import Settled
 
@@ -31,12 +33,24 @@ _GLANCE = 0.1  # seconds between two looks at whether to stop
 
 
 class Lander:
-    """What the run's thread does with pages: transform them, write them, keep only the figures."""
+    """What the run's thread does with pages: transform them, write them, keep only the figures.
 
-    def __init__(self, plan: Plan, load: TableLoad) -> None:
+    ``landed`` is called there with the outcomes of each group.
+    """
+
+    def __init__(
+        self, plan: Plan, load: TableLoad, landed: Callable[[Sequence[Settled]], None]
+    ) -> None:
         self._plan = plan
-        self._load = load
-        self._write_pages = getattr(load, "write_pages", self._write_each)
+        self._write_pages = getattr(load, "write_pages", None)
+        self._write_page = load.write
+        self._landed = landed
+
+    def land_all(self, arrived: deque[Page]) -> None:
+        """Land the pages in ``arrived`` until there are none, also those that still come."""
+        while pages := _taken(arrived):
+            self._landed(self.land(pages))
+            del pages  # or their rows would stay until the next ones are there
 
     def land(self, pages: Sequence[Page]) -> list[Settled]:
         """Transform and write. A transform that raises fails its page; a sink, the run."""
@@ -52,20 +66,23 @@ class Lander:
 
     def write(self, batches: Sequence[tuple[Page, Batch]]) -> list[Settled]:
         """Write each batch, which the page beside it was transformed to."""
-        pages = [(page.index, batch) for page, batch in batches]
-        rows = self._plan.sink.call(self._write_pages, pages)
-        if not isinstance(rows, list) or len(rows) != len(pages):
-            raise self._plan.sink.fault(f"write_pages returned {rows!r}, not the rows of each page")
         settled = []
-        for (page, batch), landed in zip(batches, rows, strict=True):
+        for (page, batch), landed in zip(batches, self._write(batches), strict=True):
             if not isinstance(landed, int):
                 raise self._plan.sink.fault(f"write returned {landed!r}, not the rows landed")
             dropped = max(0, len(page.batch) - len(batch))
             settled.append(Settled.of_page(page, rows_landed=landed, rows_dropped=dropped))
         return settled
 
-    def _write_each(self, pages: Sequence[tuple[int, Batch]]) -> list[int]:
-        return [self._load.write(index, batch) for index, batch in pages]
+    def _write(self, batches: Sequence[tuple[Page, Batch]]) -> list[int]:
+        sink = self._plan.sink
+        pages = [(page.index, batch) for page, batch in batches]
+        if self._write_pages is None:
+            return [sink.call(self._write_page, index, batch) for index, batch in pages]
+        rows = sink.call(self._write_pages, pages)
+        if not isinstance(rows, list) or len(rows) != len(pages):
+            raise sink.fault(f"write_pages returned {rows!r}, not the rows of each page")
+        return rows
 
 
 class Feed:
@@ -80,11 +97,15 @@ class Feed:
         self._thread = thread
         self._source = source
         self._places = gevent.lock.Semaphore(plan.workers)
-        self._arrived: gevent.queue.Queue[Any] = gevent.queue.Queue()
+        self._arrived: deque[Page] = deque()
+        self._some = (
+            gevent.event.Event()
+        )  # there is something in `arrived`, or nothing more to come
+        self._end: Any = _MORE
         self._settled: gevent.queue.Queue[Any] = gevent.queue.Queue()
+        self._mailbox = Mailbox(self._take)
         self._asking: gevent.Greenlet[..., None] | None = None
         self._landing: gevent.Greenlet[..., None] | None = None
-        self._stopping = False
 
     def start(self) -> None:
         """Begin to ask for the pages."""
@@ -92,7 +113,8 @@ class Feed:
 
     def land(self, load: TableLoad, first: Page, batch: Batch) -> None:
         """Begin to land: the first page, already transformed, then the others."""
-        self._landing = gevent.spawn(self._land, Lander(self._plan, load), [(first, batch)])
+        lander = Lander(self._plan, load, self._mailbox.put)
+        self._landing = gevent.spawn(self._land, lander, [(first, batch)])
 
     def settled(self, glance: Callable[[], None]) -> Iterator[Settled]:
         """Yield what became of each page, in the order they came.
@@ -111,12 +133,13 @@ class Feed:
 
         Waits for the sink where it is at work. What it has not begun with is dropped.
         """
-        self._stopping = True
         if self._asking is not None:
             self._asking.kill()
+        self._arrived.clear()
+        self._finish(_END)
         if self._landing is not None:
-            self._arrived.put(_END)
             self._landing.join()
+        self._mailbox.close()
         rest = []
         while not self._settled.empty():
             outcome = self._settled.get()
@@ -131,49 +154,71 @@ class Feed:
                 return self._settled.get(timeout=_GLANCE)
             glance()
 
+    def _take(self, outcomes: Sequence[Settled]) -> None:
+        for outcome in outcomes:
+            self._source.landed(outcome.index)
+            if outcome.index > 0:  # the first page took no place
+                self._places.release()
+            self._settled.put(outcome)
+
+    def _finish(self, end: Any) -> None:
+        """Note that nothing more will arrive, and how it ended; the first end counts."""
+        if self._end is _MORE:
+            self._end = end
+        self._some.set()
+
     # A greenlet's body never raises: gevent would print it. Errors travel as values.
 
     def _ask(self) -> None:
         try:
             with contextlib.closing(outcomes(self._plan, self._source)) as items:
                 for item in items:
-                    if isinstance(item, PageFailure):
-                        self._settled.put(Settled.of_failure(item))
+                    gevent.sleep(0)  # the next request goes out before this page is read
+                    outcome = _read(item)
+                    if isinstance(outcome, PageFailure):
+                        self._source.landed(outcome.index)
+                        self._settled.put(Settled.of_failure(outcome))
                     else:
                         self._places.acquire()
-                        self._arrived.put(item)
-                    del item  # or it would stay until the next one comes
-            self._arrived.put(_END)
+                        self._arrived.append(outcome)
+                        self._some.set()
+                    del item, outcome  # or they would stay until the next one comes
+            self._finish(_END)
         except Exception as error:  # noqa: BLE001
-            self._arrived.put(error)
+            self._finish(error)
 
     def _land(self, lander: Lander, first: list[tuple[Page, Batch]]) -> None:
         try:
-            self._put(self._thread.call(lander.write, first))
+            self._take(self._thread.call(lander.write, first))
             first.clear()
-            end = _MORE
-            while end is _MORE and not self._stopping:
-                end = self._land_waiting(lander)
-            self._settled.put(_END if end is _MORE else end)
+            while self._arrived or self._end is _MORE:
+                self._some.wait()
+                self._some.clear()
+                self._thread.call(lander.land_all, self._arrived)
+            end = self._end
         except BaseException as error:  # noqa: BLE001
-            self._settled.put(error)
+            end = error
+        self._mailbox.deliver()
+        self._settled.put(end)
 
-    def _land_waiting(self, lander: Lander) -> object:
-        """Land the pages that wait, at least one; return what ends them, if that has come."""
-        items = [self._arrived.get()]
-        while not self._arrived.empty():
-            items.append(self._arrived.get())
-        end = _MORE if isinstance(items[-1], Page) else items.pop()
-        if items and not self._stopping:
-            self._put(self._thread.call(lander.land, items))
-            for _ in items:
-                self._places.release()
-        return end
 
-    def _put(self, outcomes: Sequence[Settled]) -> None:
-        for outcome in outcomes:
-            self._source.landed(outcome.index)
-            self._settled.put(outcome)
+def _taken(arrived: deque[Page]) -> list[Page]:
+    """Return what is in ``arrived``, which the hub may add to or clear meanwhile."""
+    pages = []
+    with contextlib.suppress(IndexError):
+        while arrived:
+            pages.append(arrived.popleft())
+    return pages
+
+
+def _read(item: Page | PageFailure) -> Page | PageFailure:
+    """Return ``item`` with its rows read, if it has any."""
+    if isinstance(item, Page):
+        try:
+            item.batch  # noqa: B018
+        except MixpanelFetchError as error:
+            return PageFailure(item.index, "fetch", error, item.attempts)
+    return item
 
 
 def outcomes(plan: Plan, source: PageSource) -> Generator[Page | PageFailure, None, None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -133,9 +133,34 @@ class Page:
     rows_received: int
     bytes_received: int = 0
     attempts: int = 1
-    rejected: tuple[Rejection, ...] = ()
+    rejected: tuple[Rejection, ...] = field(default_factory=tuple)
     repaired_values: int = 0
     short: bool = False
+
+
+class UnreadPage(Page):
+    """A page whose ``batch`` and ``rejected`` are read when they are first looked at.
+
+    Reading the rows is most of the work that a page makes, and the next request need not wait
+    for it. ``read`` may raise a MixpanelFetchError.
+    """
+
+    def __init__(
+        self, read: Callable[[], tuple[Batch, tuple[Rejection, ...]]], **figures: Any
+    ) -> None:
+        defaults = {"bytes_received": 0, "attempts": 1, "repaired_values": 0, "short": False}
+        vars(self).update(defaults | figures, _read=read)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"batch", "rejected"} or "_read" not in vars(self):
+            raise AttributeError(name)
+        batch, rejected = vars(self)["_read"]()
+        del vars(self)["_read"]  # and with it the page's text
+        vars(self).update(batch=batch, rejected=rejected)
+        return vars(self)[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Page, tuple(getattr(self, each.name) for each in fields(Page))
 
 
 @dataclass(frozen=True)

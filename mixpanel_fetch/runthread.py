@@ -6,6 +6,7 @@ thread-safe when one thread makes all its calls.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -73,6 +74,36 @@ class Pending(Generic[T]):
         return outcome.value  # type: ignore[return-value]
 
 
+class Mailbox(Generic[T]):
+    """Values on their way from the run's thread to the hub, where ``take`` is called with each.
+
+    To be made and closed where the hub is. The two sides share no lock: in a host patched by
+    gevent, one that both a hub and a thread wait for would never be free again.
+    """
+
+    def __init__(self, take: Callable[[T], None]) -> None:
+        self._take = take
+        self._values: deque[T] = deque()
+        self._bell = gevent.get_hub().loop.async_()
+        self._bell.start(self.deliver)
+
+    def put(self, value: T) -> None:
+        """Send ``value``; from any thread."""
+        self._values.append(value)
+        self._bell.send()
+
+    def close(self) -> None:
+        """Deliver what is there, and nothing after that."""
+        self._bell.stop()
+        self._bell.close()
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand on what is there now."""
+        while self._values:
+            self._take(self._values.popleft())
+
+
 class RunThread:
     """Calls run one after the other, in the order they were submitted.
 
@@ -89,10 +120,7 @@ class RunThread:
         self._pool.kill()
 
     def submit(self, function: Callable[..., T], *args: object) -> Pending[T]:
-        """Start ``function(*args)``; wait cooperatively while two calls are not yet done.
-
-        That wait is the run's backpressure: one page is being landed, one is next.
-        """
+        """Start ``function(*args)``; wait cooperatively while another call is not yet done."""
         return Pending(self._pool.spawn(_captured, function, *args))
 
     def call(self, function: Callable[..., T], *args: object) -> T:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.decode import DecodedPage
 from mixpanel_fetch.errors import MixpanelFetchError, QueryError, ServerError
 from mixpanel_fetch.inflight import InflightBytes
-from mixpanel_fetch.model import Page, PageFailure, ProfileQuery
+from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, UnreadPage
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.transport import Transport, pause
@@ -76,13 +76,14 @@ class EngagePages:
         return page
 
     def _fetch(self, index: int) -> Page:
-        page = self._fetch_once(index)
+        page, size, attempts = self._fetch_once(index)
         due = self.session.rows_due(index)
-        if page.rows_received >= due:
-            return page
-        again = self._fetch_once(index)
-        fuller = max(page, again, key=lambda candidate: candidate.rows_received)
-        return _settled(fuller, page.attempts + again.attempts, fuller.rows_received < due)
+        if page.rows_received < due:
+            again, size_again, more_attempts = self._fetch_once(index)
+            attempts += more_attempts
+            if again.rows_received > page.rows_received:
+                page, size = again, size_again
+        return _page(page, size, attempts, short=page.rows_received < due)
 
     def attempt(self, index: int) -> Page | PageFailure:
         """Return page ``index``, or its failure as a value."""
@@ -100,15 +101,14 @@ class EngagePages:
         """Return a picklable twin, for another process; it carries the credentials."""
         return PortablePages(self._settings, self._query, self.session)
 
-    def _fetch_once(self, index: int) -> Page:
-        decoded, size, attempts = self._connection.fetch_page(
+    def _fetch_once(self, index: int) -> tuple[DecodedPage, int, int]:
+        return self._connection.fetch_page(
             self._query,
             index,
             session_id=self.session.session_id,
             page_size=self.session.asked_page_size,
             check=lambda page: _check_page(page, index, self.session.rows_due(index)),
         )
-        return _page(decoded, index, size, attempts)
 
 
 class OpenedPages(EngagePages):
@@ -189,9 +189,8 @@ def _first_page(
     session = EngageSession(
         envelope.session_id, envelope.total or 0, envelope.page_size or 1, page_size
     )
-    page = _page(decoded, 0, size, attempts)
-    short = page.rows_received < session.rows_due(0)
-    return session, _settled(page, attempts, short)
+    short = decoded.rows_received < session.rows_due(0)
+    return session, _page(decoded, size, attempts, short=short)
 
 
 def _check_first_page(page: DecodedPage) -> None:
@@ -212,17 +211,13 @@ def _check_page(page: DecodedPage, index: int, due: int) -> None:
         raise ServerError(f"page {index} came empty where {due:,} rows are due")
 
 
-def _page(decoded: DecodedPage, index: int, size: int, attempts: int) -> Page:
-    return Page(
-        index=index,
-        batch=decoded.batch,
+def _page(decoded: DecodedPage, size: int, attempts: int, *, short: bool) -> Page:
+    return UnreadPage(
+        decoded.read,
+        index=decoded.index,
         rows_received=decoded.rows_received,
         bytes_received=size,
         attempts=attempts,
-        rejected=decoded.rejected,
         repaired_values=decoded.repaired_values,
+        short=short,
     )
-
-
-def _settled(page: Page, attempts: int, short: bool) -> Page:
-    return replace(page, attempts=attempts, short=short)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import gevent.queue
@@ -188,6 +189,7 @@ class Transport:
             _CooperativeAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
         )
         self._blocking: dict[str, requests.Session] = {}
+        self._environments: dict[str, Mapping[str, Any]] = {}
 
     def _session(self, adapter: HTTPAdapter) -> requests.Session:
         session = requests.Session()
@@ -240,16 +242,27 @@ class Transport:
                 headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
             )
         )
-        settings = session.merge_environment_settings(
-            request.url or url, {}, stream=True, verify=self._verify, cert=None
-        )
-        if self._verify is not None:
-            settings["verify"] = self._verify
+        settings = self._environment(session, request.url or url)
         response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
         with response:
             # One read, not response.content: that collects 10 KB pieces.
             body = response.raw.read(decode_content=True)
             return Answer(response.status_code, response.headers, body)
+
+    def _environment(self, session: requests.Session, url: str) -> Mapping[str, Any]:
+        """Return what the environment says of proxies and trust for the host of ``url``.
+
+        Read once a host: going through all variables takes as long as preparing a request.
+        """
+        host = urlsplit(url).netloc
+        if host not in self._environments:
+            settings = session.merge_environment_settings(
+                url, {}, stream=True, verify=self._verify, cert=None
+            )
+            if self._verify is not None:
+                settings["verify"] = self._verify
+            self._environments[host] = settings
+        return self._environments[host]
 
     def _current_session(self) -> requests.Session:
         if self._lease.is_current():

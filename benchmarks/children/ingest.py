@@ -39,7 +39,7 @@ def _as_it_is(page: Any) -> Any:
 
 
 def _columns(page: bytes) -> dict[str, list[Any]]:
-    batch = decode_page(page, 0).batch
+    batch = decode_page(page, 0).read()[0]
     return {
         "ids": list(batch.distinct_ids),
         "properties": [text.decode() for text in batch.properties],

@@ -1,0 +1,188 @@
+"""The rows of a page's answer as a Batch, each value with the bytes that Mixpanel sent.
+
+A row's ``$last_seen`` becomes a column. Taking it out of each row's object member by member, and
+writing the object again, costs more than everything else that is done to a page; so it is cut out
+of the page's text, all rows at once, where that text can be told to hold no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from mixpanel_fetch.batch import Batch, encode_raw, instant_of, parse_instant
+from mixpanel_fetch.model import Rejection
+
+Raw = msgspec.Raw
+ABSENT = Raw(b"")
+
+
+class Row(msgspec.Struct, gc=False):
+    """A row of the promised shape, and nothing read of it yet."""
+
+    distinct_id: Raw = msgspec.field(name="$distinct_id", default=ABSENT)
+    properties: Raw = msgspec.field(name="$properties", default=ABSENT)
+
+
+class _Seen(msgspec.Struct, gc=False):
+    last_seen: Any = msgspec.field(name="$last_seen", default=UNSET)
+
+
+class RowSeen(msgspec.Struct, gc=False):
+    """A row of the promised shape, of which only the columns were read."""
+
+    distinct_id: Any = msgspec.field(name="$distinct_id", default=None)
+    properties: _Seen | None = msgspec.field(name="$properties", default=None)
+
+
+class _Rows(msgspec.Struct):
+    results: list[Row]
+
+
+_rows = msgspec.json.Decoder(_Rows).decode
+_row = msgspec.json.Decoder(Row).decode
+_text = msgspec.json.Decoder(str).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+_KEY = b'"$last_seen"'
+# What follows the key, with the comma after it: as Mixpanel writes it, to the second.
+_VALUE = re.compile(rb'\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"\s*(?:,\s*|(?=(})))')
+# A character of the key in disguise.
+_DISGUISED = re.compile(rb"\\u00(?:24|5f|6[15ce]|7[34])", re.IGNORECASE)
+_NO_PROPERTIES = (b"", b"null")
+_UNREAD: Any = object()
+fromisoformat = datetime.fromisoformat
+
+
+@dataclass(frozen=True)
+class UsualRows:
+    """The rows of an answer, all of them objects: the answer, and what was read of each row."""
+
+    body: bytes
+    seen: Sequence[RowSeen]
+
+    def read(self, index: int) -> tuple[Batch, list[Rejection]]:
+        """Return the usable rows of page ``index``, and those left out."""
+        ids = [row.distinct_id if isinstance(row.distinct_id, str) else None for row in self.seen]
+        values = [row.properties.last_seen if row.properties else UNSET for row in self.seen]
+        cut, instants = _without_last_seen(self.body, values) or (
+            self.body,
+            [_UNREAD] * len(values),
+        )
+        rejected: list[Rejection] = []
+        rows = zip(range(len(ids)), _rows(cut).results, ids, instants, strict=True)
+        return _batch(rows, index, rejected), rejected
+
+
+@dataclass(frozen=True)
+class OddRows:
+    """The rows of an answer, some of which are no objects."""
+
+    rows: Sequence[Raw]
+
+    def read(self, index: int) -> tuple[Batch, list[Rejection]]:
+        """Return the usable rows of page ``index``, and those left out."""
+        rejected: list[Rejection] = []
+        objects = []
+        for position, raw in enumerate(self.rows):
+            try:
+                objects.append((position, _row(raw), None, _UNREAD))
+            except msgspec.ValidationError:
+                rejected.append(Rejection(index, position, "the row is not an object"))
+        batch = _batch(objects, index, rejected)
+        rejected.sort(key=lambda one: one.position)
+        return batch, rejected
+
+
+def _without_last_seen(
+    body: bytes, values: Sequence[Any]
+) -> tuple[bytes, list[datetime | None]] | None:
+    """Return ``body`` without each row's usual ``$last_seen``, and what the rows' columns hold.
+
+    ``values``: what each row has there, UNSET for nothing. The column holds ``_UNREAD`` for an
+    unusual value. None unless the text holds just those of the rows themselves: as no key is
+    spelled with escapes, each of them is found; and if nothing else is found, none is nested,
+    repeated, or part of a string.
+    """
+    if b"\\" in body and b"\\u00" in body and _DISGUISED.search(body):
+        return None
+    first, *rest = body.split(_KEY)
+    if len(rest) != len(values) - values.count(UNSET):
+        return None
+    matches = [_VALUE.match(piece) for piece in rest]
+    instants = _instants([match[1] if match else b"" for match in matches])
+    pieces = [first]
+    for piece, match, instant in zip(rest, matches, instants, strict=True):
+        if match is None or instant is _UNREAD:
+            pieces += (_KEY, piece)
+            continue
+        if match[2]:  # the last one of its object: the comma is before it
+            pieces[-1] = pieces[-1].rstrip(b", \t\r\n")
+        pieces.append(piece[match.end() :])
+    if len(instants) < len(values):
+        following = iter(instants)
+        instants = [None if value is UNSET else next(following) for value in values]
+    return b"".join(pieces), instants
+
+
+def _instants(texts: Sequence[bytes]) -> list[datetime | None]:
+    """Return the instant of each usual text, ``_UNREAD`` where it names none."""
+    written = b"".join(text + b"+00:00 " for text in texts).decode().split(" ")[:-1]
+    try:
+        return [fromisoformat(text) for text in written]
+    except ValueError:
+        return [instant_of(text) or _UNREAD for text in written]
+
+
+def _batch(
+    rows: Iterable[tuple[int, Row, str | None, datetime | None]],
+    index: int,
+    rejected: list[Rejection],
+) -> Batch:
+    """Return the usable rows; each comes with its position, and its columns if they are known."""
+    batch = Batch()
+    for position, row, known_id, known_instant in rows:
+        distinct_id = known_id or _usable_id(bytes(row.distinct_id))
+        if distinct_id is None:
+            rejected.append(Rejection(index, position, "no usable $distinct_id"))
+            continue
+        raw = bytes(row.properties)
+        if raw[:1] != b"{":
+            if raw not in _NO_PROPERTIES:
+                rejected.append(Rejection(index, position, "$properties is not an object"))
+                continue
+            raw = b"{}"
+        last_seen = known_instant
+        if last_seen is _UNREAD:
+            raw, last_seen = _picked_last_seen(raw)
+        batch.distinct_ids.append(distinct_id)
+        batch.properties.append(raw)
+        batch.last_seen.append(last_seen)
+    return batch
+
+
+def _picked_last_seen(raw: bytes) -> tuple[bytes, datetime | None]:
+    """Return ``raw`` without its ``$last_seen`` and the instant, member by member.
+
+    What names no instant stays among the properties.
+    """
+    members = _members(raw)
+    seen = bytes(members.get("$last_seen", ABSENT))
+    instant = parse_instant(_text(seen)) if seen[:1] == b'"' else None
+    if instant is None:
+        return raw, None
+    del members["$last_seen"]
+    return encode_raw(members), instant
+
+
+def _usable_id(raw: bytes) -> str | None:
+    """Return an id as text; a number keeps its digits. None for null, object, array, boolean."""
+    if raw[:1] == b'"':
+        return _text(raw)
+    return raw.decode() if raw[:1] in b"-0123456789" and raw else None
