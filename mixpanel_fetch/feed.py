@@ -45,10 +45,11 @@ class Lander:
         self._write_pages = getattr(load, "write_pages", None)
         self._write_page = load.write
         self._landed = landed
+        self._most = max(1, held_pages(plan) // 2)
 
     def land_all(self, arrived: deque[Page]) -> None:
         """Land the pages in ``arrived`` until there are none, also those that still come."""
-        while pages := _taken(arrived):
+        while pages := _taken(arrived, self._most):
             self._landed(self.land(pages))
             del pages  # or their rows would stay until the next ones are there
 
@@ -88,15 +89,14 @@ class Lander:
 class Feed:
     """One run's pages after the first. Use from the thread and hub of the run.
 
-    As many pages as the strategy asks for at once may wait for the sink or be landed by it; with
-    more, the strategy waits.
+    Only so many pages (:func:`held_pages`) may be here at once; beyond that, the strategy waits.
     """
 
     def __init__(self, plan: Plan, thread: RunThread, source: EngagePages) -> None:
         self._plan = plan
         self._thread = thread
         self._source = source
-        self._places = gevent.lock.Semaphore(plan.workers)
+        self._places = gevent.lock.Semaphore(held_pages(plan))
         self._arrived: deque[Page] = deque()
         self._some = (
             gevent.event.Event()
@@ -172,14 +172,12 @@ class Feed:
     def _ask(self) -> None:
         try:
             with contextlib.closing(outcomes(self._plan, self._source)) as items:
-                for item in items:
+                while self._places.acquire() and (item := next(items, None)) is not None:
                     gevent.sleep(0)  # the next request goes out before this page is read
                     outcome = _read(item)
                     if isinstance(outcome, PageFailure):
-                        self._source.landed(outcome.index)
-                        self._settled.put(Settled.of_failure(outcome))
+                        self._take([Settled.of_failure(outcome)])
                     else:
-                        self._places.acquire()
                         self._arrived.append(outcome)
                         self._some.set()
                     del item, outcome  # or they would stay until the next one comes
@@ -202,11 +200,19 @@ class Feed:
         self._settled.put(end)
 
 
-def _taken(arrived: deque[Page]) -> list[Page]:
-    """Return what is in ``arrived``, which the hub may add to or clear meanwhile."""
-    pages = []
+def held_pages(plan: Plan) -> int:
+    """Return how many pages may wait for the sink or be landed by it: one more than are asked for.
+
+    The sink takes half of them at most, so that the other half comes in meanwhile.
+    """
+    return plan.workers + 1
+
+
+def _taken(arrived: deque[Page], most: int) -> list[Page]:
+    """Return the first of ``arrived``, which the hub may add to or clear meanwhile."""
+    pages: list[Page] = []
     with contextlib.suppress(IndexError):
-        while arrived:
+        while len(pages) < most:
             pages.append(arrived.popleft())
     return pages
 

@@ -10,6 +10,7 @@ from mixpanel_fetch.cli.output import Output, format_option, log_on_stderr
 from mixpanel_fetch.cli.report import show_result
 from mixpanel_fetch.cli.signals import StopSignals
 from mixpanel_fetch.cli.sizes import PAGE_SIZE, SIZE
+from mixpanel_fetch.cli.threads import quick_switches
 from mixpanel_fetch.config import Destination, parse_option
 from mixpanel_fetch.errors import ConfigError, FetchInterruptedError
 from mixpanel_fetch.model import Mode
@@ -117,7 +118,11 @@ def profiles(output: Output, /, **given: Any) -> int:
     if not given["quiet"]:
         for warning in workspace.warnings:
             output.note(f"mp: warning: {warning}")
-    with log_on_stderr(given["verbose"], quiet=given["quiet"]), StopSignals() as stop:
+    with (
+        log_on_stderr(given["verbose"], quiet=given["quiet"]),
+        quick_switches(),
+        StopSignals() as stop,
+    ):
         try:
             result = workspace.fetch_profiles(
                 given["name"],
