@@ -20,6 +20,7 @@ _INSTANT = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 encode_raw = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -44,6 +45,16 @@ def instant_of(iso: str) -> datetime | None:
         return instant if instant.tzinfo is timezone.utc else instant.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
+
+
+def decode_properties(text: bytes) -> dict[str, Any]:
+    """Return the properties in ``text``, every number as Python's own json reads it."""
+    try:
+        properties: dict[str, Any] = _decode(text)
+    except msgspec.DecodeError:
+        # msgspec refuses numbers that no double holds. What is no JSON at all raises here again.
+        properties = json.loads(text)
+    return properties
 
 
 def encode_properties(properties: Mapping[str, Any]) -> bytes:
@@ -73,6 +84,8 @@ def _finite(value: Any) -> Any:
 
 def without_surrogates(text: str) -> str:
     """Return ``text`` with U+FFFD for lone surrogates."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -86,6 +99,8 @@ def _utc(value: datetime | str | None) -> datetime | None:
         return None
     if not isinstance(value, datetime):
         raise TypeError(f"last_seen must be a datetime, not {value!r}")
+    if value.tzinfo is timezone.utc:
+        return value
     return (
         value.replace(tzinfo=timezone.utc)
         if value.tzinfo is None
@@ -121,7 +136,7 @@ class Batch:
         for distinct_id, properties, last_seen in columns:
             yield {
                 "distinct_id": distinct_id,
-                "properties": json.loads(properties),
+                "properties": decode_properties(properties),
                 "last_seen": last_seen,
             }
 
@@ -139,7 +154,7 @@ class Batch:
                 raise TypeError(f"distinct_id must be text, not {row['distinct_id']!r}")
             properties = row.get("properties")
             properties = {} if properties is None else properties
-            if not isinstance(properties, Mapping):
+            if type(properties) is not dict and not isinstance(properties, Mapping):
                 raise TypeError(f"properties must be a mapping, not {properties!r}")
             batch.distinct_ids.append(without_surrogates(row["distinct_id"]))
             batch.properties.append(encode_properties(properties))

@@ -30,7 +30,7 @@ from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.sizes import bytes_of
 
 _MEMORY = "200MB"
-_CHECKPOINT = "64MB"
+_CHECKPOINT = "128MB"
 _THREADS = 4
 
 
@@ -43,7 +43,7 @@ class DuckDBEngine:
 
     ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); the index of the
     ids gets more once it needs more. ``checkpoint_threshold``: how much is written ahead before it
-    is compressed into the file (default 64MB). ``threads``: DuckDB's (default: one a core, at
+    is compressed into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at
     most 4).
 
     Raises ConfigError for values that these cannot have.

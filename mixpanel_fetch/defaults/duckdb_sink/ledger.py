@@ -24,7 +24,7 @@ INTERRUPTED: frozenset[RunStatus] = frozenset({"running", "suspended", "partial"
 _RUN_COLUMNS = (
     "run_id, schema_name, table_name, mode, status, query, fingerprint, session_id, total,"
     " page_size, total_pages, transforms, destination, started_at, finished_at,"
-    " total_rows, inserted, updated, duplicate_rows, repaired_values"
+    " total_rows, inserted, updated, duplicate_rows, repaired_values, asked_page_size"
 )
 _RUNS = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS {} (
     status VARCHAR, query JSON, fingerprint JSON, session_id VARCHAR, total BIGINT,
     page_size BIGINT, total_pages BIGINT, transforms VARCHAR[], destination VARCHAR,
     started_at TIMESTAMP, finished_at TIMESTAMP, total_rows BIGINT, inserted BIGINT,
-    updated BIGINT, duplicate_rows BIGINT, repaired_values BIGINT,
+    updated BIGINT, duplicate_rows BIGINT, repaired_values BIGINT, asked_page_size BIGINT,
     mixpanel_fetch_version VARCHAR, duckdb_version VARCHAR
 )"""
 _PAGES = """
@@ -138,14 +138,14 @@ class Ledger:
         self._db.execute(f"DELETE FROM {self._runs} WHERE run_id = $1", [run.run_id])
         self._db.execute(
             f"INSERT INTO {self._runs} ({_RUN_COLUMNS}, mixpanel_fetch_version, duckdb_version)"
-            f" VALUES ({', '.join(f'${n}' for n in range(1, 23))})",
+            f" VALUES ({', '.join(f'${n}' for n in range(1, 24))})",
             [
                 *(run.run_id, name.schema, name.table, run.mode, "running"),
                 *(json.dumps(run.query.document()), json.dumps(dict(run.fingerprint))),
                 *(run.session_id, run.total, run.page_size, run.total_pages),
                 *(list(run.transforms), run.destination, _naive(run.started_at)),
                 *(None, counts.total_rows, counts.inserted, counts.updated),
-                *(counts.duplicate_rows, counts.repaired_values),
+                *(counts.duplicate_rows, counts.repaired_values, run.asked_page_size),
                 *(__version__, duckdb.__version__),
             ],
         )
@@ -215,7 +215,7 @@ class Ledger:
 def _entry(row: Sequence[Any], pages: Sequence[PageEntry]) -> RunEntry:
     (run_id, schema, table, mode, status, query, fingerprint, session_id, total) = row[:9]
     (page_size, total_pages, transforms, destination, started_at, finished_at) = row[9:15]
-    total_rows, inserted, updated, duplicates, repaired = row[15:]
+    total_rows, inserted, updated, duplicates, repaired, asked_page_size = row[15:]
     name = TableName(schema, table)
     wanted = json.loads(query)
     if wanted.get("output_properties") is not None:
@@ -233,6 +233,7 @@ def _entry(row: Sequence[Any], pages: Sequence[PageEntry]) -> RunEntry:
         fingerprint=json.loads(fingerprint),
         started_at=started_at.replace(tzinfo=timezone.utc),
         destination=destination,
+        asked_page_size=asked_page_size,
     )
     return RunEntry(
         info=info,
