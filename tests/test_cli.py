@@ -80,6 +80,39 @@ def test_workers_are_capped_with_a_word_on_stderr(engage_simulator, environment_
     assert mp("fetch", "profiles", "q", "-p", "--workers", "50", "--quiet").err == ""
 
 
+def test_pages_are_as_large_as_asked_for(engage_simulator, environment_of, mp):
+    environment_of(engage_simulator(profiles=4000, page_size=50))
+    asked = mp("fetch", "profiles", "a", "-p", "--page-size", "400")
+    assert json.loads(asked.out)["page_size"] == 400
+    sized = ("--page-size", "auto", "--page-bytes", "200kB", "--max-inflight-bytes", "1000000")
+    document = json.loads(mp("fetch", "profiles", "b", "-p", *sized).out)
+    assert 250 < document["page_size"] < 400
+    assert (rows_of("a"), rows_of("b")) == (4000, 4000)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--page-size", "0", "neither a whole number from 1 on nor auto"),
+        ("--page-size", "big", "neither a whole number from 1 on nor auto"),
+        ("--page-bytes", "0", "at least 1 byte"),
+        ("--max-inflight-bytes", "lots", "write it like 300MB or 1GiB"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_in_one_line(mp, option, value, words):
+    done = mp("fetch", "profiles", option, value)
+    assert done.code == 3
+    assert words in done.err
+    assert one_line(done.err)
+
+
+def test_the_switch_interval_is_put_back(engage_simulator, environment_of, mp):
+    before = sys.getswitchinterval()
+    environment_of(engage_simulator(profiles=10))
+    assert mp("fetch", "profiles").code == 0
+    assert sys.getswitchinterval() == before
+
+
 def test_failed_pages_are_in_the_result_and_the_exit_code(engage_simulator, environment_of, mp):
     faults = [Fault(page, "404", times=None) for page in (3, 7)]
     environment_of(engage_simulator(profiles=1000, page_size=100, faults=faults))

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.errors import ConfigError, ServerError
 from mixpanel_fetch.model import (
     MODES,
     Credentials,
@@ -22,6 +22,7 @@ from mixpanel_fetch.model import (
     Rejection,
     RunInfo,
     RunRecord,
+    UnreadPage,
 )
 from mixpanel_fetch.secret import Secret
 
@@ -214,3 +215,45 @@ def test_a_failure_travels_with_its_error():
 
 def test_the_modes_are_those_of_the_contract():
     assert MODES == ("create", "append", "replace", "merge")
+
+
+# Pages that are read later
+
+
+def unread(read, **figures):
+    return UnreadPage(read, **{"index": 3, "rows_received": 2, **figures})
+
+
+def test_a_page_is_read_when_its_rows_are_first_looked_at_and_once():
+    calls = []
+
+    def read():
+        calls.append(1)
+        return Batch(["a"], [b"{}"], [None]), (Rejection(3, 1, "no id"),)
+
+    page = unread(read, attempts=2)
+    assert (page.index, page.rows_received, page.attempts, page.short) == (3, 2, 2, False)
+    assert calls == []
+    assert len(page.rejected) == 1
+    assert page.batch.distinct_ids == ["a"]
+    assert calls == [1]
+    assert isinstance(page, Page)
+
+
+def test_a_page_that_is_read_later_travels_as_a_plain_one():
+    page = unread(lambda: (Batch(["a"], [b"{}"], [None]), ()), bytes_received=9)
+    there = pickle.loads(pickle.dumps(page))
+    assert type(there) is Page
+    assert there == Page(3, Batch(["a"], [b"{}"], [None]), 2, 9)
+
+
+def test_what_reading_raises_is_raised_each_time():
+    def read():
+        raise ServerError("nested too deeply")
+
+    page = unread(read)
+    for _ in range(2):
+        with pytest.raises(ServerError):
+            page.batch  # noqa: B018
+    with pytest.raises(AttributeError):
+        page.other  # noqa: B018

@@ -8,7 +8,7 @@ import time
 import gevent
 import pytest
 
-from mixpanel_fetch.runthread import RunThread
+from mixpanel_fetch.runthread import Mailbox, RunThread
 from mixpanel_fetch.transport import HubLease
 
 
@@ -141,3 +141,35 @@ def test_it_works_in_any_thread_and_leaves_none_behind():
     outer.join(30)
     assert not outer.is_alive()
     assert len(set(results)) == 2
+
+
+# From the thread to the hub
+
+
+def test_a_mailbox_delivers_in_the_hubs_thread_what_a_thread_puts_in(thread):
+    seen = []
+    mailbox = Mailbox(lambda value: seen.append((value, threading.get_ident())))
+    pending = thread.submit(lambda: [mailbox.put(n) or time.sleep(0.002) for n in range(20)])
+    deadline = time.monotonic() + 5
+    while len(seen) < 20 and time.monotonic() < deadline:
+        gevent.sleep(0.01)
+    pending.result()
+    mailbox.close()
+    assert seen == [(n, threading.get_ident()) for n in range(20)]
+
+
+def test_a_mailbox_that_is_closed_has_delivered_everything(thread):
+    seen = []
+    mailbox = Mailbox(seen.append)
+    thread.call(lambda: [mailbox.put(n) for n in range(5)])
+    mailbox.close()
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_what_a_call_has_put_in_can_be_had_as_soon_as_it_returns(thread):
+    seen = []
+    mailbox = Mailbox(seen.append)
+    thread.call(mailbox.put, "last")
+    mailbox.deliver()
+    assert seen == ["last"]
+    mailbox.close()
