@@ -70,7 +70,8 @@ Transform = Callable[[Batch], "Batch | None"]
 """Called with one page's batch, pages in any order, always in the run's own thread.
 
 Returns a new batch, or None to keep nothing of the page. Must not change its input. What it
-raises fails that page and is not tried again.
+raises fails that page and is not tried again. Working on the batch's columns costs next to nothing;
+``Batch.rows`` and ``Batch.from_rows`` read and write each row's JSON, a few microseconds a row.
 """
 
 
