@@ -45,7 +45,7 @@ class Lander:
         self._write_pages = getattr(load, "write_pages", None)
         self._write_page = load.write
         self._landed = landed
-        self._most = max(1, held_pages(plan) // 2)
+        self._most = 1 if self._write_pages is None else max(1, held_pages(plan) // 2)
 
     def land_all(self, arrived: deque[Page]) -> None:
         """Land the pages in ``arrived`` until there are none, also those that still come."""
@@ -98,9 +98,8 @@ class Feed:
         self._source = source
         self._places = gevent.lock.Semaphore(held_pages(plan))
         self._arrived: deque[Page] = deque()
-        self._some = (
-            gevent.event.Event()
-        )  # there is something in `arrived`, or nothing more to come
+        # Set when there is something in `arrived`, or nothing more to come.
+        self._some = gevent.event.Event()
         self._end: Any = _MORE
         self._settled: gevent.queue.Queue[Any] = gevent.queue.Queue()
         self._mailbox = Mailbox(self._take)

@@ -57,7 +57,7 @@ _VALUE = re.compile(rb'\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"\s*(?:,\s*|(?=(}
 _DISGUISED = re.compile(rb"\\u00(?:24|5f|6[15ce]|7[34])", re.IGNORECASE)
 _NO_PROPERTIES = (b"", b"null")
 _UNREAD: Any = object()
-fromisoformat = datetime.fromisoformat
+_from_iso = datetime.fromisoformat
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _instants(texts: Sequence[bytes]) -> list[datetime | None]:
     """Return the instant of each usual text, ``_UNREAD`` where it names none."""
     written = b"".join(text + b"+00:00 " for text in texts).decode().split(" ")[:-1]
     try:
-        return [fromisoformat(text) for text in written]
+        return [_from_iso(text) for text in written]
     except ValueError:
         return [instant_of(text) or _UNREAD for text in written]
 

@@ -216,3 +216,22 @@ def test_a_reservation_waits_until_there_is_room():
     waiter.join(2)
     assert not waiter.is_alive()
     assert inflight.used == 90
+
+
+def test_a_strategy_that_lets_no_page_go_does_not_wait_for_ever():
+    now = [0.0]
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    inflight = InflightBytes(100, clock=lambda: now[0], sleep=sleep, patience=10)
+    inflight.arrived(0, 60)
+    inflight.reserve(1)
+    assert 10 < now[0] < 11
+    inflight.reserve(2)
+    assert 20 < now[0] < 22
+    inflight.release(0)
+    inflight.release(1)
+    inflight.release(2)
+    inflight.reserve(3)
+    assert now[0] < 22
