@@ -41,6 +41,7 @@ class FetchRequest:
     batch_size: int = 1000
     allow_partial: bool = False
     allow_empty: bool = False
+    resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     cancel: Event | None = None
 
@@ -105,11 +106,18 @@ class Assembler:
             batch_size=request.batch_size,
             allow_partial=request.allow_partial,
             allow_empty=request.allow_empty,
+            resume=request.resume,
             on_batch_complete=request.on_batch_complete,
             cancel=request.cancel,
             host=self.host,
             warnings=tuple(getattr(engine, "warnings", ())),
         )
+
+    def sink(self, destination: str) -> Sink:
+        """Return the sink of a URI, outside of any run. Raises PluginError, ConfigError."""
+        target = Destination.parse(destination)
+        registered = self.host.sink(target.sink)
+        return self._sink(destination, target, registered, _share_out({}, [registered]))
 
     def _named_transform(
         self, given: str | Transform

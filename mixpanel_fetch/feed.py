@@ -87,15 +87,19 @@ class Lander:
 
 
 class Feed:
-    """One run's pages after the first. Use from the thread and hub of the run.
+    """The pages of a run that are to be asked for. Use from the thread and hub of the run.
 
     Only so many pages (:func:`held_pages`) may be here at once; beyond that, the strategy waits.
     """
 
-    def __init__(self, plan: Plan, thread: RunThread, source: EngagePages) -> None:
+    def __init__(
+        self, plan: Plan, thread: RunThread, source: EngagePages, pages: Sequence[int]
+    ) -> None:
         self._plan = plan
         self._thread = thread
         self._source = source
+        self._pages = pages
+        self._due = frozenset(pages)
         self._places = gevent.lock.Semaphore(held_pages(plan))
         self._arrived: deque[Page] = deque()
         # Set when there is something in `arrived`, or nothing more to come.
@@ -110,10 +114,10 @@ class Feed:
         """Begin to ask for the pages."""
         self._asking = gevent.spawn(self._ask)
 
-    def land(self, load: TableLoad, first: Page, batch: Batch) -> None:
-        """Begin to land: the first page, already transformed, then the others."""
+    def land(self, load: TableLoad, first: Sequence[tuple[Page, Batch]] = ()) -> None:
+        """Begin to land: what is here and transformed already, then the pages asked for."""
         lander = Lander(self._plan, load, self._mailbox.put)
-        self._landing = gevent.spawn(self._land, lander, [(first, batch)])
+        self._landing = gevent.spawn(self._land, lander, list(first))
 
     def settled(self, glance: Callable[[], None]) -> Iterator[Settled]:
         """Yield what became of each page, in the order they came.
@@ -156,7 +160,7 @@ class Feed:
     def _take(self, outcomes: Sequence[Settled]) -> None:
         for outcome in outcomes:
             self._source.landed(outcome.index)
-            if outcome.index > 0:  # the first page took no place
+            if outcome.index in self._due:  # what was here before took no place
                 self._places.release()
             self._settled.put(outcome)
 
@@ -170,7 +174,7 @@ class Feed:
 
     def _ask(self) -> None:
         try:
-            with contextlib.closing(outcomes(self._plan, self._source)) as items:
+            with contextlib.closing(outcomes(self._plan, self._source, self._pages)) as items:
                 while self._places.acquire() and (item := next(items, None)) is not None:
                     gevent.sleep(0)  # the next request goes out before this page is read
                     outcome = _read(item)
@@ -186,8 +190,9 @@ class Feed:
 
     def _land(self, lander: Lander, first: list[tuple[Page, Batch]]) -> None:
         try:
-            self._take(self._thread.call(lander.write, first))
-            first.clear()
+            if first:
+                self._take(self._thread.call(lander.write, first))
+                first.clear()
             while self._arrived or self._end is _MORE:
                 self._some.wait()
                 self._some.clear()
@@ -226,12 +231,14 @@ def _read(item: Page | PageFailure) -> Page | PageFailure:
     return item
 
 
-def outcomes(plan: Plan, source: PageSource) -> Generator[Page | PageFailure, None, None]:
-    """Yield the strategy's outcome of each page after the first, exactly once.
+def outcomes(
+    plan: Plan, source: PageSource, pages: Sequence[int]
+) -> Generator[Page | PageFailure, None, None]:
+    """Yield the strategy's outcome of each of ``pages``, exactly once.
 
     Raises PluginError where the strategy raises, repeats an index, or leaves one out.
     """
-    due = set(range(1, source.total_pages))
+    due = set(pages)
     if not due:
         return
     try:

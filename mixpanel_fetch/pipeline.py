@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -17,6 +18,7 @@ from uuid import uuid4
 import gevent
 import gevent.queue
 
+from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
 from mixpanel_fetch.errors import (
     AuthenticationError,
@@ -29,15 +31,18 @@ from mixpanel_fetch.feed import Feed
 from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import (
     LoadReport,
+    Mode,
     Page,
     ProfileBatchProgress,
     RunInfo,
+    RunRecord,
 )
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
 from mixpanel_fetch.result import RunResult
+from mixpanel_fetch.resume import finished_run, mode_over, run_to_resume
 from mixpanel_fetch.runthread import RunThread, timed_wait
-from mixpanel_fetch.source import EngagePages, open_session
+from mixpanel_fetch.source import EngagePages, open_session, reopened_session
 from mixpanel_fetch.tally import Settled, Tally
 from mixpanel_fetch.transport import HubLease
 
@@ -47,6 +52,7 @@ T = TypeVar("T")
 
 _GLANCE = 0.1  # seconds between two looks at the cancel event
 _HOURLY_QUERIES = 60
+_SESSIONS = 3  # how many may be tried in one run
 _STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
 
 
@@ -70,6 +76,19 @@ def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
         return result
 
 
+class _SessionGone(Exception):  # noqa: N818 - it says what comes next, and is no error
+    """The session expired, what it brought is dropped, and another one may be tried."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A session to fetch from; ``first`` is what opening it brought, already transformed."""
+
+    run: RunInfo
+    source: EngagePages
+    first: list[tuple[Page, Batch]]
+
+
 class _Run:
     """One run's state: what is known of it, and how far it has come."""
 
@@ -90,29 +109,42 @@ class _Run:
         self._committed = False
 
     def execute(self, result_type: type[R]) -> R:
-        plan = self._plan
-        self._sink(self._check_sink)
+        record = self._to_resume() if self._plan.resume else None
+        mode = self._plan.mode if record is None else record.info.mode
+        if record is None and self._plan.resume:
+            finished = self._sink(finished_run, self._plan, self._client.settings)
+            if finished is not None:
+                return self._finished_before(result_type, finished)
+            self._warn(f"no run of {self._plan.table} was interrupted; this is a new one")
+        partial = record is not None and record.status == "partial"
+        self._sink(self._check_sink, "merge" if partial else mode)
         self._started = time.monotonic()
-        source, first = self._first_page()
-        run = self._describe(source)
-        tally = Tally(run.total_pages)
-        # Before anything is stored: a typo in a transform must not cost a whole download.
-        batch = self._thread.call(plan.transformed, first.batch)
+        for sessions_left in reversed(range(_SESSIONS)):
+            opened = self._open_anew(mode) if record is None else self._open_again(record)
+            try:
+                return self._fetch(result_type, opened, last=sessions_left == 0)
+            except _SessionGone as gone:
+                self._warn(f"{gone}; its pages cannot be mixed with another's, so: starting over")
+                mode = mode if record is None else mode_over(record)
+                record = None
+        raise AssertionError("the last session ends in a result")
+
+    def _fetch(self, result_type: type[R], opened: _Opened, *, last: bool) -> R:
+        run, tally = opened.run, Tally(opened.run.total_pages)
         if self._would_empty(run):
             return self._finish(result_type, run, tally, None, published=False)
-        feed = Feed(plan, self._thread, source)
-        feed.start()  # the other pages are on their way while the sink makes ready
+        load, feed = self._begin(opened, tally)
         try:
-            load: TableLoad = self._sink(plan.sink.engine.begin, plan.table, plan.mode, run)
-        except BaseException:
-            feed.stop()
-            raise
-        try:
-            feed.land(load, first, batch)
-            del first, batch  # or their rows would stay for the whole run
+            feed.land(load, opened.first)
+            opened.first.clear()  # or those rows would stay for the whole run
             interrupted = self._land_all(feed, run, tally)
+            if tally.expired is not None and not (last or interrupted):
+                self._thread.call(self._undo, load.abort)
+                raise _SessionGone(str(tally.expired))
             publish = not interrupted and self._may_publish(run, tally)
             report = self._publish(load) if publish else None
+        except _SessionGone:
+            raise
         except BaseException:
             self._set_aside(load, tally)
             raise
@@ -124,14 +156,61 @@ class _Run:
             result_type, run, tally, report, published=published, interrupted=interrupted
         )
 
+    def _begin(self, opened: _Opened, tally: Tally) -> tuple[TableLoad, Feed]:
+        """Open the table and begin to ask for what it lacks."""
+        run, session = opened.run, opened.source.session
+        begin = self._plan.sink.engine.begin
+        if opened.first:
+            # Nothing has landed, so the other pages can be on their way while the sink makes ready.
+            feed = Feed(self._plan, self._thread, opened.source, range(1, run.total_pages))
+            feed.start()
+            try:
+                return self._sink(begin, run.table, run.mode, run), feed
+            except BaseException:
+                feed.stop()
+                raise
+        load: TableLoad = self._sink(begin, run.table, run.mode, run)
+        tally.landed |= self._sink(load.landed_pages)
+        tally.rows_before = sum(map(session.rows_due, tally.landed))
+        feed = Feed(self._plan, self._thread, opened.source, tally.missing)
+        feed.start()
+        return load, feed
+
     # Before the first page lands
 
-    def _check_sink(self) -> None:
+    def _check_sink(self, mode: Mode) -> None:
         plan = self._plan
-        require_mode(plan.sink.label, plan.mode, plan.sink.capabilities)
+        require_mode(plan.sink.label, mode, plan.sink.capabilities)
         check = getattr(plan.sink.engine, "check", None)
         if check is not None:
-            check(plan.table, plan.mode)
+            check(plan.table, mode)
+
+    def _to_resume(self) -> RunRecord | None:
+        record: RunRecord | None = self._sink(run_to_resume, self._plan, self._client.settings)
+        return record
+
+    def _finished_before(self, result_type: type[R], record: RunRecord) -> R:
+        """Return the result of a run that is complete already: there is nothing to resume."""
+        run = record.info
+        tally = Tally(run.total_pages, landed=set(record.landed_pages), rows_before=run.total or 0)
+        self._warn(f"the run of {run.table} is complete; nothing was fetched")
+        report = LoadReport(total_rows=record.total_rows)
+        return self._finish(result_type, run, tally, report, published=True)
+
+    def _open_anew(self, mode: Mode) -> _Opened:
+        """Ask for page 0, in a session of its own."""
+        source, page = self._first_page()
+        # Before anything is stored: a typo in a transform must not cost a whole download.
+        batch = self._thread.call(self._plan.transformed, page.batch)
+        return _Opened(self._describe(source, mode), source, [(page, batch)])
+
+    def _open_again(self, record: RunRecord) -> _Opened:
+        """Go on in the session of an interrupted run."""
+        run = replace(
+            record.info, destination=self._plan.sink.label, batch_size=self._plan.batch_size
+        )
+        source = reopened_session(self._connection, self._client.settings, run, self._plan.paging)
+        return _Opened(run, source, [])
 
     def _first_page(self) -> tuple[EngagePages, Page]:
         plan = self._plan
@@ -159,7 +238,7 @@ class _Run:
         source, first = outcome
         return source, first
 
-    def _describe(self, source: EngagePages) -> RunInfo:
+    def _describe(self, source: EngagePages, mode: Mode) -> RunInfo:
         plan, session, settings = self._plan, source.session, self._client.settings
         if session.total_pages > _HOURLY_QUERIES:
             self._warn(
@@ -170,7 +249,7 @@ class _Run:
         return RunInfo(
             run_id=uuid4().hex,
             table=plan.table,
-            mode=plan.mode,
+            mode=mode,
             query=plan.query,
             session_id=session.session_id,
             total=session.total,

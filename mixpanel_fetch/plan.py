@@ -91,6 +91,7 @@ class Plan:
     batch_size: int = 1000
     allow_partial: bool = False
     allow_empty: bool = False
+    resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     cancel: Event | None = None
     host: PluginHost | None = None

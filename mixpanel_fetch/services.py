@@ -61,6 +61,7 @@ class FetcherService:
         max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
+        resume: bool = False,
         cancel: Event | None = None,
     ) -> FetchResult | ParallelProfileFetchResult:
         """Fetch every matching profile into table ``name``.
@@ -71,7 +72,8 @@ class FetcherService:
         page that landed or failed; ``transforms`` are names (``"drop:$email"``) or callables, in
         order; ``options`` go to the plugins of the run that know them; ``page_size``,
         ``page_bytes`` and ``max_inflight_bytes`` are those of
-        :class:`~mixpanel_fetch.paging.Paging`; setting ``cancel`` ends the fetch within a second.
+        :class:`~mixpanel_fetch.paging.Paging`; ``resume`` goes on with the table's interrupted
+        run, asking only for what is missing; setting ``cancel`` ends the fetch within a second.
 
         Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
         TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
@@ -90,6 +92,7 @@ class FetcherService:
             batch_size=batch_size,
             allow_partial=allow_partial,
             allow_empty=allow_empty,
+            resume=resume,
             on_batch_complete=on_batch_complete,
             cancel=cancel,
         )
@@ -125,6 +128,7 @@ class ParallelProfileFetcherService:
         max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
+        resume: bool = False,
         cancel: Event | None = None,
     ) -> ParallelProfileFetchResult:
         """Fetch as :meth:`FetcherService.fetch_profiles` does with ``parallel=True``."""

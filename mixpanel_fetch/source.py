@@ -9,7 +9,7 @@ from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.decode import DecodedPage
 from mixpanel_fetch.errors import MixpanelFetchError, QueryError, ServerError
 from mixpanel_fetch.inflight import InflightBytes
-from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, UnreadPage
+from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, RunInfo, UnreadPage
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.transport import Transport, pause
@@ -177,6 +177,18 @@ def open_session(
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
     inflight.arrived(0, page.bytes_received)
     return EngagePages(connection, settings, query, session, inflight), page
+
+
+def reopened_session(
+    connection: EngageConnection,
+    settings: ClientSettings,
+    run: RunInfo,
+    paging: Paging,
+) -> EngagePages:
+    """Return the pages of the session that ``run`` was about, asked for as it did."""
+    session = EngageSession(run.session_id, run.total or 0, run.page_size, run.asked_page_size)
+    inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
+    return EngagePages(connection, settings, run.query, session, inflight)
 
 
 def _first_page(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from mixpanel_fetch.errors import SessionExpiredError
 from mixpanel_fetch.model import LoadReport, Page, PageFailure, RunInfo
 
 
@@ -44,12 +45,16 @@ class Settled:
 
 @dataclass
 class Tally:
-    """Adds up settled pages. ``landed`` holds the pages of earlier tries of this run too."""
+    """Adds up settled pages. ``landed`` holds the pages of earlier tries of this run too.
+
+    ``rows_before``: the rows due from those, which are no longer known one by one.
+    """
 
     total_pages: int
     landed: set[int] = field(default_factory=set)
     failures: dict[int, PageFailure] = field(default_factory=dict)
     short: list[int] = field(default_factory=list)
+    rows_before: int = 0
     rows_landed: int = 0
     rows_received: int = 0
     rows_dropped: int = 0
@@ -78,6 +83,12 @@ class Tally:
         """The pages that did not land, in order: failed, or never asked for."""
         return tuple(i for i in range(self.total_pages) if i not in self.landed)
 
+    @property
+    def expired(self) -> BaseException | None:
+        """The error of a page that came too late for its session, if there is one."""
+        errors = (failure.error for failure in self.failures.values())
+        return next((one for one in errors if isinstance(one, SessionExpiredError)), None)
+
     def figures(
         self, run: RunInfo, report: LoadReport | None, duration_seconds: float
     ) -> dict[str, Any]:
@@ -102,7 +113,7 @@ class Tally:
             "rows_dropped": self.rows_dropped,
             "duplicate_rows": report.duplicate_rows,
             "rejected_rows": self.rejected,
-            "missing_rows": max(0, (run.total or 0) - self.rows_received),
+            "missing_rows": max(0, (run.total or 0) - self.rows_before - self.rows_received),
             "short_pages": tuple(sorted(self.short)),
             "repaired_values": self.repaired_values + report.repaired_values,
             "inserted": report.inserted,

@@ -186,13 +186,13 @@ def test_replace_and_merge_want_every_page(engage_simulator, client_of, shelf, m
     assert len(shelf.tables["users"]) == 9
 
 
-@pytest.mark.parametrize("kind", ["401", "402", "403", "expired_session"])
+@pytest.mark.parametrize("kind", ["401", "402", "403"])
 def test_a_refusal_in_mid_run_stops_and_suspends(engage_simulator, client_of, shelf, kind):
     simulator = engage_simulator(
         profiles=5000, page_size=100, faults=[Fault(5, kind)], latency=0.01
     )
     result = ParallelProfileFetcherService(client_of(simulator), shelf).fetch_profiles("users")
-    assert result.exit_code == (1 if kind == "expired_session" else 2)
+    assert result.exit_code == 2
     assert not result.published
     assert result.successful_pages + result.failed_pages == 50
     assert len(simulator.stats.requests) < 25

@@ -12,12 +12,14 @@ _HOMES = {
     "demo": "mixpanel_fetch.cli.demo",
     "fetch": "mixpanel_fetch.cli.fetch",
     "plugins": "mixpanel_fetch.cli.plugins",
+    "runs": "mixpanel_fetch.cli.runs",
     "simulator": "mixpanel_fetch.cli.simulator",
 }
 _SUMMARIES = {
     "demo": "Fetch 25,000 made-up profiles, to see how it goes.",
     "fetch": "Fetch profiles from Mixpanel into a store of your own.",
     "plugins": "See which strategies, transforms and sinks there are.",
+    "runs": "See what a destination remembers of its runs, and what they lack.",
     "simulator": "Serve Mixpanel's Engage API on this machine.",
 }
 

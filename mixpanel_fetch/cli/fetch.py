@@ -44,6 +44,7 @@ def command() -> None:
 @click.option("--merge", is_flag=True, help="As --append, but make a missing table.")
 @click.option("--allow-partial", is_flag=True, help="--replace or --merge without failed pages.")
 @click.option("--allow-empty", is_flag=True, help="--replace even when no profile matches.")
+@click.option("--resume", is_flag=True, help="Go on where the table's interrupted run stopped.")
 @click.option("--to", "destination", metavar="URI", help="Where to: NAME://LOCATION?option=value.")
 @click.option("--strategy", metavar="NAME", help="Fetch by this strategy instead.")
 @click.option(
@@ -143,6 +144,7 @@ def profiles(output: Output, /, **given: Any) -> int:
                 max_inflight_bytes=given["max_inflight_bytes"],
                 allow_partial=given["allow_partial"],
                 allow_empty=given["allow_empty"],
+                resume=given["resume"],
             )
         except FetchInterruptedError as error:
             error.exit_code = stop.exit_code or error.exit_code
