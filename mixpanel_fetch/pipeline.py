@@ -10,15 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any, TypeVar
-from uuid import uuid4
 
-import gevent
-import gevent.queue
-
-from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
 from mixpanel_fetch.errors import (
     AuthenticationError,
@@ -32,17 +25,16 @@ from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import (
     LoadReport,
     Mode,
-    Page,
     ProfileBatchProgress,
     RunInfo,
     RunRecord,
 )
+from mixpanel_fetch.opening import Opened, Opener
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
 from mixpanel_fetch.result import RunResult
 from mixpanel_fetch.resume import finished_run, mode_over, run_to_resume
-from mixpanel_fetch.runthread import RunThread, timed_wait
-from mixpanel_fetch.source import EngagePages, open_session, reopened_session
+from mixpanel_fetch.runthread import RunThread
 from mixpanel_fetch.tally import Settled, Tally
 from mixpanel_fetch.transport import HubLease
 
@@ -51,7 +43,6 @@ R = TypeVar("R", bound=RunResult)
 T = TypeVar("T")
 
 _GLANCE = 0.1  # seconds between two looks at the cancel event
-_HOURLY_QUERIES = 60
 _SESSIONS = 3  # how many may be tried in one run
 _STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
 
@@ -80,15 +71,6 @@ class _SessionGone(Exception):  # noqa: N818 - it says what comes next, and is n
     """The session expired, what it brought is dropped, and another one may be tried."""
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A session to fetch from; ``first`` is what opening it brought, already transformed."""
-
-    run: RunInfo
-    source: EngagePages
-    first: list[tuple[Page, Batch]]
-
-
 class _Run:
     """One run's state: what is known of it, and how far it has come."""
 
@@ -102,9 +84,8 @@ class _Run:
         self._client = client
         self._plan = plan
         self._thread = thread
-        self._connection = connection
+        self._opener = Opener(client.settings, plan, thread, connection)
         self._started = time.monotonic()
-        self._started_at = datetime.now(timezone.utc)
         self._warnings = list(plan.warnings)
         self._committed = False
 
@@ -120,7 +101,9 @@ class _Run:
         self._sink(self._check_sink, "merge" if partial else mode)
         self._started = time.monotonic()
         for sessions_left in reversed(range(_SESSIONS)):
-            opened = self._open_anew(mode) if record is None else self._open_again(record)
+            opened = self._opener.anew(mode) if record is None else self._opener.again(record)
+            for warning in opened.warnings:
+                self._warn(warning)
             try:
                 return self._fetch(result_type, opened, last=sessions_left == 0)
             except _SessionGone as gone:
@@ -129,7 +112,7 @@ class _Run:
                 record = None
         raise AssertionError("the last session ends in a result")
 
-    def _fetch(self, result_type: type[R], opened: _Opened, *, last: bool) -> R:
+    def _fetch(self, result_type: type[R], opened: Opened, *, last: bool) -> R:
         run, tally = opened.run, Tally(opened.run.total_pages)
         if self._would_empty(run):
             return self._finish(result_type, run, tally, None, published=False)
@@ -156,7 +139,7 @@ class _Run:
             result_type, run, tally, report, published=published, interrupted=interrupted
         )
 
-    def _begin(self, opened: _Opened, tally: Tally) -> tuple[TableLoad, Feed]:
+    def _begin(self, opened: Opened, tally: Tally) -> tuple[TableLoad, Feed]:
         """Open the table and begin to ask for what it lacks."""
         run, session = opened.run, opened.source.session
         begin = self._plan.sink.engine.begin
@@ -196,72 +179,6 @@ class _Run:
         self._warn(f"the run of {run.table} is complete; nothing was fetched")
         report = LoadReport(total_rows=record.total_rows)
         return self._finish(result_type, run, tally, report, published=True)
-
-    def _open_anew(self, mode: Mode) -> _Opened:
-        """Ask for page 0, in a session of its own."""
-        source, page = self._first_page()
-        # Before anything is stored: a typo in a transform must not cost a whole download.
-        batch = self._thread.call(self._plan.transformed, page.batch)
-        return _Opened(self._describe(source, mode), source, [(page, batch)])
-
-    def _open_again(self, record: RunRecord) -> _Opened:
-        """Go on in the session of an interrupted run."""
-        run = replace(
-            record.info, destination=self._plan.sink.label, batch_size=self._plan.batch_size
-        )
-        source = reopened_session(self._connection, self._client.settings, run, self._plan.paging)
-        return _Opened(run, source, [])
-
-    def _first_page(self) -> tuple[EngagePages, Page]:
-        plan = self._plan
-        opening = gevent.spawn(
-            _as_value,
-            open_session,
-            self._connection,
-            self._client.settings,
-            plan.query,
-            plan.paging,
-            workers=plan.workers,
-        )
-        try:
-            while not opening.ready():
-                with timed_wait():
-                    opening.join(_GLANCE)
-                if self._cancelled():
-                    raise FetchInterruptedError("interrupted before the first page was there")
-        finally:
-            opening.kill()
-        outcome = opening.value
-        assert outcome is not None
-        if isinstance(outcome, BaseException):
-            raise outcome
-        source, first = outcome
-        return source, first
-
-    def _describe(self, source: EngagePages, mode: Mode) -> RunInfo:
-        plan, session, settings = self._plan, source.session, self._client.settings
-        if session.total_pages > _HOURLY_QUERIES:
-            self._warn(
-                f"{session.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour"
-                " and project; as far as is known only the first page counts, because the others"
-                " carry its session_id"
-            )
-        return RunInfo(
-            run_id=uuid4().hex,
-            table=plan.table,
-            mode=mode,
-            query=plan.query,
-            session_id=session.session_id,
-            total=session.total,
-            page_size=session.page_size,
-            asked_page_size=session.asked_page_size,
-            total_pages=session.total_pages,
-            transforms=tuple(one.label for one in plan.transforms),
-            fingerprint=plan.fingerprint(settings, session.page_size),
-            started_at=self._started_at,
-            destination=plan.sink.label,
-            batch_size=plan.batch_size,
-        )
 
     def _would_empty(self, run: RunInfo) -> bool:
         """Whether an empty answer is about to take the place of rows that are there."""
@@ -390,7 +307,7 @@ class _Run:
             interrupt()
 
     def _cancelled(self) -> bool:
-        return self._plan.cancel is not None and self._plan.cancel.is_set()
+        return self._plan.is_cancelled
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled():
@@ -399,11 +316,3 @@ class _Run:
     def _warn(self, message: str) -> None:
         log.warning("%s", message)
         self._warnings.append(message)
-
-
-def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | MixpanelFetchError:
-    """Call ``function``; an error is a value, because gevent prints what a greenlet raises."""
-    try:
-        return function(*args, **kwargs)
-    except MixpanelFetchError as error:
-        return error

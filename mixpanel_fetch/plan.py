@@ -97,6 +97,11 @@ class Plan:
     host: PluginHost | None = None
     warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the caller wants the run to stop."""
+        return self.cancel is not None and self.cancel.is_set()
+
     def transformed(self, batch: Batch) -> Batch:
         """Return what the transforms, in the user's order, make of ``batch``."""
         for transform in self.transforms:

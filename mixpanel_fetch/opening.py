@@ -1,0 +1,125 @@
+"""How a run comes to its session: a new one by asking for page 0, or that of an interrupted run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import gevent
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.client import ClientSettings, EngageConnection
+from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError
+from mixpanel_fetch.model import Mode, Page, RunInfo, RunRecord
+from mixpanel_fetch.plan import Plan
+from mixpanel_fetch.runthread import RunThread, timed_wait
+from mixpanel_fetch.source import EngagePages, open_session, reopened_session
+
+T = TypeVar("T")
+
+_GLANCE = 0.1  # seconds between two looks at the cancel event
+_HOURLY_QUERIES = 60
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session to fetch from; ``first`` is what opening it brought, already transformed."""
+
+    run: RunInfo
+    source: EngagePages
+    first: list[tuple[Page, Batch]]
+    warnings: tuple[str, ...] = ()
+
+
+class Opener:
+    """Opens the sessions of one run."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        plan: Plan,
+        thread: RunThread,
+        connection: EngageConnection,
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._thread = thread
+        self._connection = connection
+        self._started_at = datetime.now(timezone.utc)
+
+    def anew(self, mode: Mode) -> Opened:
+        """Ask for page 0. Raises what that raises, and FetchInterruptedError when cancelled."""
+        source, page = self._first_page()
+        # Before anything is stored: a typo in a transform must not cost a whole download.
+        batch = self._thread.call(self._plan.transformed, page.batch)
+        warnings: tuple[str, ...] = ()
+        if source.total_pages > _HOURLY_QUERIES:
+            warnings = (
+                f"{source.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour"
+                " and project; as far as is known only the first page counts, because the others"
+                " carry its session_id",
+            )
+        return Opened(self._describe(source, mode), source, [(page, batch)], warnings)
+
+    def again(self, record: RunRecord) -> Opened:
+        """Go on in the session of an interrupted run; asks for nothing yet."""
+        plan = self._plan
+        run = replace(record.info, destination=plan.sink.label, batch_size=plan.batch_size)
+        source = reopened_session(self._connection, self._settings, run, plan.paging)
+        return Opened(run, source, [])
+
+    def _first_page(self) -> tuple[EngagePages, Page]:
+        plan = self._plan
+        opening = gevent.spawn(
+            _as_value,
+            open_session,
+            self._connection,
+            self._settings,
+            plan.query,
+            plan.paging,
+            workers=plan.workers,
+        )
+        try:
+            while not opening.ready():
+                with timed_wait():
+                    opening.join(_GLANCE)
+                if plan.is_cancelled:
+                    raise FetchInterruptedError("interrupted before the first page was there")
+        finally:
+            opening.kill()
+        outcome = opening.value
+        assert outcome is not None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        source, first = outcome
+        return source, first
+
+    def _describe(self, source: EngagePages, mode: Mode) -> RunInfo:
+        plan, session = self._plan, source.session
+        return RunInfo(
+            run_id=uuid4().hex,
+            table=plan.table,
+            mode=mode,
+            query=plan.query,
+            session_id=session.session_id,
+            total=session.total,
+            page_size=session.page_size,
+            asked_page_size=session.asked_page_size,
+            total_pages=session.total_pages,
+            transforms=tuple(one.label for one in plan.transforms),
+            fingerprint=plan.fingerprint(self._settings, session.page_size),
+            started_at=self._started_at,
+            destination=plan.sink.label,
+            batch_size=plan.batch_size,
+        )
+
+
+def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | MixpanelFetchError:
+    """Call ``function``; an error is a value, because gevent prints what a greenlet raises."""
+    try:
+        return function(*args, **kwargs)
+    except MixpanelFetchError as error:
+        return error
