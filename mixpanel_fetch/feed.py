@@ -18,7 +18,12 @@ import gevent.lock
 import gevent.queue
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import MixpanelFetchError
+from mixpanel_fetch.errors import (
+    AuthenticationError,
+    MixpanelFetchError,
+    PaymentRequiredError,
+    SessionExpiredError,
+)
 from mixpanel_fetch.model import Page, PageFailure
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.plugins import one_line_of
@@ -26,6 +31,9 @@ from mixpanel_fetch.protocols import PageSource, TableLoad
 from mixpanel_fetch.runthread import Mailbox, RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages
 from mixpanel_fetch.tally import Settled
+
+STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
+"""What would meet every other page, too: nothing more is asked for after one of these."""
 
 _END = None
 _MORE = object()
@@ -180,6 +188,8 @@ class Feed:
                     outcome = _read(item)
                     if isinstance(outcome, PageFailure):
                         self._take([Settled.of_failure(outcome)])
+                        if isinstance(outcome.error, STOPPING):
+                            break
                     else:
                         self._arrived.append(outcome)
                         self._some.set()

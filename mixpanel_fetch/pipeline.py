@@ -13,14 +13,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
-from mixpanel_fetch.errors import (
-    AuthenticationError,
-    FetchInterruptedError,
-    MixpanelFetchError,
-    PaymentRequiredError,
-    SessionExpiredError,
-)
-from mixpanel_fetch.feed import Feed
+from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError
+from mixpanel_fetch.feed import STOPPING, Feed
 from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import (
     LoadReport,
@@ -44,7 +38,6 @@ T = TypeVar("T")
 
 _GLANCE = 0.1  # seconds between two looks at the cancel event
 _SESSIONS = 3  # how many may be tried in one run
-_STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
 
 
 def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
@@ -202,7 +195,7 @@ class _Run:
             for settled in feed.settled(self._stop_if_cancelled):
                 tally.add(settled)
                 self._report(settled, run)
-                if settled.failure and isinstance(settled.failure.error, _STOPPING):
+                if settled.failure and isinstance(settled.failure.error, STOPPING):
                     self._warn(f"stopped: {settled.failure.error}")
                     break
         except FetchInterruptedError:
@@ -230,7 +223,7 @@ class _Run:
 
     def _may_publish(self, run: RunInfo, tally: Tally) -> bool:
         errors = [failure.error for failure in tally.failures.values()]
-        if any(isinstance(error, _STOPPING) for error in errors):
+        if any(isinstance(error, STOPPING) for error in errors):
             return False
         partial_ok = run.mode in {"create", "append"} or self._plan.allow_partial
         if tally.missing and not partial_ok:

@@ -171,7 +171,7 @@ def test_a_session_that_expires_in_mid_run_is_started_over(engage_simulator, fet
 
 
 def test_sessions_that_expire_again_and_again_come_to_an_end(engage_simulator, fetch, path):
-    simulator = engage_simulator(profiles=2000, page_size=100, session_pages=4, latency=0.02)
+    simulator = engage_simulator(profiles=5000, page_size=100, session_pages=4)
     result = fetch(simulator)
     assert (result.exit_code, result.published) == (1, False)
     assert len(sessions(simulator)) == 3
