@@ -65,8 +65,8 @@ class DuckDBLoad:
     def write_pages(self, pages: Sequence[tuple[int, Batch]]) -> list[int]:
         """Land several pages and their ledger rows in one transaction; return the rows of each.
 
-        Writing ahead and waiting for the disk cost as much for one page as for five. Raises as
-        :meth:`write`; then none of them has landed, or some, which ``landed_pages`` tells.
+        One commit for several pages costs less than one for each. Raises as :meth:`write`; then
+        none of them has landed, or some, which ``landed_pages`` tells.
         """
         landing = [Rows.of(index, batch) for index, batch in pages]
         for index, _ in pages:
