@@ -8,6 +8,7 @@ behind in threads that are not ours.
 
 from __future__ import annotations
 
+import contextlib
 import ssl as standard_ssl
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ import gevent
 import gevent.queue
 import gevent.socket
 import gevent.ssl
+import greenlet
 import requests
 import urllib3
 from gevent._hub_local import get_hub_if_exists  # asks without making one; gevent has no public way
@@ -151,6 +153,9 @@ class HubLease:
         self.hub.NOT_ERROR = self._not_error
         if self._made:
             self.hub.destroy()
+            # What is left is suspended for good, and would keep every object of the run alive.
+            with contextlib.suppress(greenlet.error):  # it belongs to another thread
+                self.hub.throw()
 
     def is_current(self) -> bool:
         """Whether the caller runs in the thread (and hub) that took this lease."""

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import weakref
+from unittest import mock
 
 import pytest
 
@@ -8,6 +12,37 @@ from mixpanel_fetch import MixpanelAPIClient, Workspace
 from mixpanel_fetch.cli import run
 
 pytest_plugins = ["mixpanel_fetch.testing.fixtures"]
+
+
+class QuietWeakKeys(weakref.WeakKeyDictionary):
+    """Forgets dead keys without running Python code. Not to be iterated meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self._remove = self.data.pop
+
+
+def keep_coverage_from_hanging():
+    """Give coverage's tracers dictionaries that forget in C.
+
+    In CPython 3.11, traced Python code that runs inside a pending call spins for ever once another
+    pending call waits: RESUME is dispatched again and again. greenlet cleans up after a thread in
+    a pending call, and there a weak dictionary of coverage's, which has every greenlet, runs its
+    callback. So two threads that end together were enough to hang the tests.
+    """
+    from coverage.collector import Collector
+
+    start, lock = Collector._start_tracer, threading.Lock()
+
+    def start_tracer(collector):
+        with lock, mock.patch.object(weakref, "WeakKeyDictionary", QuietWeakKeys):
+            return start(collector)
+
+    Collector._start_tracer = start_tracer
+
+
+if "coverage.collector" in sys.modules:
+    keep_coverage_from_hanging()
 
 ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
 

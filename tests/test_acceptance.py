@@ -170,7 +170,7 @@ def test_a_profile_sent_twice_is_in_the_table_once_and_the_later_page_wins(
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_pages_overlap_over_http_and_tls(workspace_of, tmp_path, tls):
-    with SimulatorProcess(profiles=2000, page_size=100, latency=0.1, tls=tls) as simulator:
+    with SimulatorProcess(profiles=2000, page_size=100, latency=0.2, tls=tls) as simulator:
         workspace = workspace_of(
             simulator, f"duckdb:///{tmp_path}/x.duckdb", verify=simulator.ca_bundle
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import gevent
@@ -183,6 +185,19 @@ def test_runs_in_threads_leak_neither_descriptors_nor_threads(engage_simulator):
     after = (open_descriptors(), threading.active_count())
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1]
+
+
+def test_a_run_leaves_no_hub_and_none_of_its_objects(engage_simulator):
+    simulator = engage_simulator(profiles=10)
+
+    def run_once():
+        with open_transport() as transport:
+            fetch_all(transport, simulator, count=5)
+            return weakref.ref(gevent.get_hub()), weakref.ref(transport)
+
+    for left in (*run_once(), *in_thread(run_once)):
+        gc.collect()
+        assert left() is None
 
 
 def open_descriptors():
