@@ -22,27 +22,29 @@ class QuietWeakKeys(weakref.WeakKeyDictionary):
         self._remove = self.data.pop
 
 
-def keep_coverage_from_hanging():
-    """Give coverage's tracers dictionaries that forget in C.
+def keep_coverage_from_hanging(collector):
+    """Give coverage's tracers of other threads dictionaries that forget in C.
 
     In CPython 3.11, traced Python code that runs inside a pending call spins for ever once another
     pending call waits: RESUME is dispatched again and again. greenlet cleans up after a thread in
-    a pending call, and there a weak dictionary of coverage's, which has every greenlet, runs its
-    callback. So two threads that end together were enough to hang the tests.
+    a pending call, and there a weak dictionary of the thread's tracer runs its callback. So two
+    threads that end together were enough to hang the tests.
     """
-    from coverage.collector import Collector
+    start, lock = collector._installation_trace, threading.Lock()
 
-    start, lock = Collector._start_tracer, threading.Lock()
-
-    def start_tracer(collector):
+    def start_tracer(frame, event, arg):
         with lock, mock.patch.object(weakref, "WeakKeyDictionary", QuietWeakKeys):
-            return start(collector)
+            return start(frame, event, arg)
 
-    Collector._start_tracer = start_tracer
+    collector._installation_trace = start_tracer
+    threading.settrace(start_tracer)
 
 
-if "coverage.collector" in sys.modules:
-    keep_coverage_from_hanging()
+if "coverage" in sys.modules:
+    from coverage import Coverage
+
+    if (coverage := Coverage.current()) is not None:
+        keep_coverage_from_hanging(coverage._collector)
 
 ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
 
