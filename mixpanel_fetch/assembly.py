@@ -23,6 +23,7 @@ from mixpanel_fetch.plan import NamedTransform, Plan, Sink
 from mixpanel_fetch.plugins import PluginHost, Registered, default_host
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.secret import redact_uri
+from mixpanel_fetch.tolerance import Tolerance
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ class FetchRequest:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     paging: Paging = field(default_factory=Paging)
     batch_size: int = 1000
-    allow_partial: bool = False
-    allow_empty: bool = False
+    tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     cancel: Event | None = None
@@ -104,8 +104,7 @@ class Assembler:
             workers=getattr(engine, "size", workers),
             paging=request.paging,
             batch_size=request.batch_size,
-            allow_partial=request.allow_partial,
-            allow_empty=request.allow_empty,
+            tolerance=request.tolerance,
             resume=request.resume,
             on_batch_complete=request.on_batch_complete,
             cancel=request.cancel,

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mixpanel_fetch.answers import error_of
 from mixpanel_fetch.decode import DecodedPage, decode_document, decode_page
 from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, RateLimitError
+from mixpanel_fetch.hour import HourlyBudget
 from mixpanel_fetch.model import REGIONS, Credentials, ProfileQuery
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy
 from mixpanel_fetch.secret import Secret
-from mixpanel_fetch.transport import Transport, pause
+from mixpanel_fetch.sharing import share
+from mixpanel_fetch.sizes import MIB
+from mixpanel_fetch.transport import Answer, Transport, pause
 
 log = logging.getLogger("mixpanel_fetch")
 T = TypeVar("T")
@@ -29,6 +34,9 @@ class ClientSettings:
 
     ``base_url`` replaces scheme and host (for simulators and proxies); timeouts are in seconds;
     ``max_concurrency`` is how many requests may be in flight (Mixpanel serves five at once);
+    ``max_page_bytes`` is what the body of one page may come to, decoded; ``shared_quota`` says
+    whether requests in flight, and in the hour, are counted together with the user's other
+    processes;
     ``verify`` is a CA bundle's path; ``trust_environment`` says whether proxies and CA bundles of
     the usual environment variables count.
     """
@@ -38,6 +46,8 @@ class ClientSettings:
     connect_timeout: float = 10.0
     read_timeout: float = 120.0
     max_concurrency: int = 5
+    max_page_bytes: int = 256 * MIB
+    shared_quota: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     verify: str | None = None
     trust_environment: bool = True
@@ -48,6 +58,8 @@ class ClientSettings:
             raise ConfigError("the API base URL must start with http:// or https:// and a host")
         if self.max_concurrency < 1:
             raise ConfigError("max_concurrency must be at least 1")
+        if self.max_page_bytes < 1:
+            raise ConfigError("max_page_bytes must be at least 1")
 
     def transport(self) -> Transport:
         """Return a new transport for the calling thread, to be closed by its context."""
@@ -56,6 +68,7 @@ class ClientSettings:
             read_timeout=self.read_timeout,
             verify=self.verify,
             trust_environment=self.trust_environment,
+            max_body_bytes=self.max_page_bytes,
         )
 
     @property
@@ -68,6 +81,11 @@ class ClientSettings:
     def host(self) -> str:
         """The host (and port) that is asked, without user information."""
         return urlsplit(self.origin).netloc.rpartition("@")[2]
+
+    @property
+    def project(self) -> str:
+        """What the quota belongs to: the project's id, or its secret, which may stand alone."""
+        return self.credentials.project_id or self.auth[0]
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -88,13 +106,23 @@ class ClientSettings:
 class EngageConnection:
     """Asks for pages over one transport; retries and waits as the policy says.
 
-    Use from the thread that opened it, from its greenlets, or from other threads.
+    A request needs a slot of ``gate`` and, where the quota is shared, one of the user's processes'
+    together. Use from the thread that opened it, from its greenlets, or from other threads.
     """
 
     def __init__(self, settings: ClientSettings, gate: Gate, transport: Transport):
         self._settings = settings
-        self._gate = gate
         self._transport = transport
+        self._gate = gate
+        self._hour: HourlyBudget | None = None
+        if settings.shared_quota:
+            self._gate, self._hour = share(
+                gate,
+                origin=settings.origin,
+                project=settings.project,
+                slots=settings.max_concurrency,
+                sleep=pause,
+            )
 
     def fetch_page(
         self,
@@ -143,10 +171,10 @@ class EngageConnection:
         attempts = faults = quotas = 0
         waited = 0.0
         while True:
-            attempts += 1
             try:
-                return read(self._post(form)), attempts
+                return read(self._post(form)), attempts + 1
             except MixpanelFetchError as error:
+                attempts += error.attempts  # none where the hour was known to be used up
                 by_quota = isinstance(error, RateLimitError)
                 faults, quotas = faults + (not by_quota), quotas + by_quota
                 failed = quotas if by_quota else faults
@@ -162,12 +190,8 @@ class EngageConnection:
     def _post(self, form: dict[str, str]) -> bytes:
         self._gate.acquire()
         try:
-            answer = self._transport.post(
-                self._settings.origin + ENGAGE_PATH,
-                params=self._settings.params,
-                form=form,
-                auth=self._settings.auth,
-            )
+            # A request that names its session does not count against the hour.
+            answer = self._send(form) if form.get("session_id") else self._send_counted(form)
         finally:
             self._gate.release()
         error = error_of(answer)
@@ -175,20 +199,46 @@ class EngageConnection:
             raise error
         return answer.body
 
+    def _send(self, form: dict[str, str]) -> Answer:
+        return self._transport.post(
+            self._settings.origin + ENGAGE_PATH,
+            params=self._settings.params,
+            form=form,
+            auth=self._settings.auth,
+        )
 
-def _given_up(error: MixpanelFetchError, attempts: int) -> MixpanelFetchError:
+    def _send_counted(self, form: dict[str, str]) -> Answer:
+        if self._hour is None:
+            return self._send(form)
+        asked = self._hour.take()
+        try:
+            answer = self._send(form)
+        except MixpanelFetchError:
+            self._hour.settle(asked, None)
+            raise
+        self._hour.settle(asked, answer)
+        return answer
+
+
+def _given_up(
+    error: MixpanelFetchError, attempts: int, now: datetime | None = None
+) -> MixpanelFetchError:
     """Return ``error`` with what a person should know when nothing more is tried."""
     error.attempts = attempts
     if isinstance(error, RateLimitError):
-        hint = (
-            f"come back in {error.retry_after / 60:.0f} min"
-            if error.retry_after is not None and error.retry_after >= 60
-            else "try again later"
-        )
-        error.args = (f"{error}; {hint}, or allow a longer --max-wait",)
+        when = _come_back(error.retry_after, now or datetime.now().astimezone())
+        error.args = (f"{error}; {when}, or allow a longer --max-wait",)
     elif attempts > 1:
         error.args = (f"{error} (tried {attempts} times)",)
     return error
+
+
+def _come_back(seconds: float | None, now: datetime) -> str:
+    if seconds is None or seconds < 60:
+        return "try again later"
+    # The clock shows no seconds: rounded down, it would name a time that is too early.
+    moment = now + timedelta(seconds=seconds + 59)
+    return f"come back in {math.ceil(seconds / 60)} min (at {moment:%H:%M %z})"
 
 
 class MixpanelAPIClient:

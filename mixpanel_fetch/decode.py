@@ -17,6 +17,7 @@ from mixpanel_fetch.rows import OddRows, RowSeen, UsualRows
 from mixpanel_fetch.schemas import EnvelopeSchema, one_line
 
 _TOO_DEEP = "Mixpanel's answer is nested too deeply to be read"
+_MOST_PAGES = 2**20
 _NOT_AN_ARRAY = "Mixpanel's answer is not what its API promises: results: not an array"
 
 
@@ -74,7 +75,7 @@ class DecodedPage:
         try:
             batch, rejected = self.rows.read(self.index)
         except RecursionError:
-            raise ServerError(_TOO_DEEP) from None
+            raise ServerError(_TOO_DEEP, transient=False) from None
         return batch, tuple(rejected)
 
 
@@ -87,11 +88,11 @@ def decode_page(body: bytes, index: int) -> DecodedPage:
     try:
         try:
             return _decode(body, index, 0)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             mended, repaired = mend(body)
             return _decode(mended, index, repaired)
     except RecursionError:
-        raise ServerError(_TOO_DEEP) from None
+        raise ServerError(_TOO_DEEP, transient=False) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ServerError("Mixpanel's answer is not JSON") from None
 
@@ -117,7 +118,7 @@ def decode_document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except RecursionError:
-        raise ServerError(_TOO_DEEP) from None
+        raise ServerError(_TOO_DEEP, transient=False) from None
     except ValueError:
         raise ServerError("Mixpanel's answer is not JSON") from None
     if not isinstance(document, dict):
@@ -142,7 +143,14 @@ def _validated(fields: dict[str, Any]) -> Envelope:
         raise ServerError(
             f"Mixpanel's answer is not what its API promises: {one_line(error)}"
         ) from None
-    return Envelope(known["page"], known["page_size"], known["session_id"], known["total"])
+    envelope = Envelope(known["page"], known["page_size"], known["session_id"], known["total"])
+    total, page_size = envelope.total, envelope.page_size
+    if total is not None and page_size is not None and total > _MOST_PAGES * page_size:
+        raise ServerError(
+            f"Mixpanel announces {total:,} profiles in pages of {page_size:,},"
+            f" which is more than {_MOST_PAGES:,} pages; ask for larger ones with --page-size"
+        )
+    return envelope
 
 
 def _loose_envelope(body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]]:

@@ -18,22 +18,14 @@ import gevent.lock
 import gevent.queue
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import (
-    AuthenticationError,
-    MixpanelFetchError,
-    PaymentRequiredError,
-    SessionExpiredError,
-)
+from mixpanel_fetch.errors import MixpanelFetchError
 from mixpanel_fetch.model import Page, PageFailure
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.protocols import PageSource, TableLoad
 from mixpanel_fetch.runthread import Mailbox, RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages
-from mixpanel_fetch.tally import Settled
-
-STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
-"""What would meet every other page, too: nothing more is asked for after one of these."""
+from mixpanel_fetch.tally import STOPPING, Settled
 
 _END = None
 _MORE = object()

@@ -55,9 +55,9 @@ class Opener:
         source, page = self._first_page()
         # Before anything is stored: a typo in a transform must not cost a whole download.
         batch = self._thread.call(self._plan.transformed, page.batch)
-        warnings: tuple[str, ...] = ()
+        warnings = source.warnings
         if source.total_pages > _HOURLY_QUERIES:
-            warnings = (
+            warnings += (
                 f"{source.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour"
                 " and project; as far as is known only the first page counts, because the others"
                 " carry its session_id",
@@ -68,7 +68,9 @@ class Opener:
         """Go on in the session of an interrupted run; asks for nothing yet."""
         plan = self._plan
         run = replace(record.info, destination=plan.sink.label, batch_size=plan.batch_size)
-        source = reopened_session(self._connection, self._settings, run, plan.paging)
+        source = reopened_session(
+            self._connection, self._settings, run, plan.paging, plan.tolerance.missing
+        )
         return Opened(run, source, [])
 
     def _first_page(self) -> tuple[EngagePages, Page]:
@@ -81,6 +83,7 @@ class Opener:
             plan.query,
             plan.paging,
             workers=plan.workers,
+            may_miss=plan.tolerance.missing,
         )
         try:
             while not opening.ready():

@@ -13,8 +13,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
-from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError
-from mixpanel_fetch.feed import STOPPING, Feed
+from mixpanel_fetch.errors import (
+    FetchInterruptedError,
+    MixpanelFetchError,
+    SessionExpiredError,
+)
+from mixpanel_fetch.feed import Feed
 from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import (
     LoadReport,
@@ -26,17 +30,17 @@ from mixpanel_fetch.model import (
 from mixpanel_fetch.opening import Opened, Opener
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
+from mixpanel_fetch.publishing import Publication, interrupt
 from mixpanel_fetch.result import RunResult
 from mixpanel_fetch.resume import finished_run, mode_over, run_to_resume
 from mixpanel_fetch.runthread import RunThread
-from mixpanel_fetch.tally import Settled, Tally
+from mixpanel_fetch.tally import Settled, Tally, may_come
 from mixpanel_fetch.transport import HubLease
 
 log = logging.getLogger("mixpanel_fetch")
 R = TypeVar("R", bound=RunResult)
 T = TypeVar("T")
 
-_GLANCE = 0.1  # seconds between two looks at the cancel event
 _SESSIONS = 3  # how many may be tried in one run
 
 
@@ -80,7 +84,6 @@ class _Run:
         self._opener = Opener(client.settings, plan, thread, connection)
         self._started = time.monotonic()
         self._warnings = list(plan.warnings)
-        self._committed = False
 
     def execute(self, result_type: type[R]) -> R:
         record = self._to_resume() if self._plan.resume else None
@@ -110,26 +113,28 @@ class _Run:
         if self._would_empty(run):
             return self._finish(result_type, run, tally, None, published=False)
         load, feed = self._begin(opened, tally)
+        publication = Publication(self._plan, self._thread, load)
+        report = None
         try:
-            feed.land(load, opened.first)
-            opened.first.clear()  # or those rows would stay for the whole run
-            interrupted = self._land_all(feed, run, tally)
-            if tally.expired is not None and not (last or interrupted):
-                self._thread.call(self._undo, load.abort)
-                raise _SessionGone(str(tally.expired))
-            publish = not interrupted and self._may_publish(run, tally)
-            report = self._publish(load) if publish else None
+            interrupted = self._land(load, feed, opened, tally)
+            stopped_by = tally.stopped_by
+            if isinstance(stopped_by, SessionExpiredError) and not (last or interrupted):
+                publication.drop()
+                raise _SessionGone(str(stopped_by))
+            if stopped_by is not None:
+                self._warn(f"stopped: {stopped_by}")
+            if not interrupted and self._may_publish(publication, run, tally):
+                report = publication.publish()
+                interrupted = report is None
         except _SessionGone:
             raise
         except BaseException:
-            self._set_aside(load, tally)
+            self._set_aside(publication, tally)
             raise
-        published = publish and report is not None
-        if not published:
-            interrupted = interrupted or publish
-            self._set_aside(load, tally)
+        if report is None:
+            self._set_aside(publication, tally)
         return self._finish(
-            result_type, run, tally, report, published=published, interrupted=interrupted
+            result_type, run, tally, report, published=report is not None, interrupted=interrupted
         )
 
     def _begin(self, opened: Opened, tally: Tally) -> tuple[TableLoad, Feed]:
@@ -176,7 +181,7 @@ class _Run:
     def _would_empty(self, run: RunInfo) -> bool:
         """Whether an empty answer is about to take the place of rows that are there."""
         plan = self._plan
-        if run.total or run.mode != "replace" or plan.allow_empty:
+        if run.total or run.mode != "replace" or plan.tolerance.empty:
             return False
         count = getattr(plan.sink.engine, "count", None)
         if count is not None and not self._sink(count, plan.table):
@@ -189,17 +194,34 @@ class _Run:
 
     # While pages land
 
-    def _land_all(self, feed: Feed, run: RunInfo, tally: Tally) -> bool:
-        """Take every page's outcome in; return whether the run was told to stop."""
+    def _land(self, load: TableLoad, feed: Feed, opened: Opened, tally: Tally) -> bool:
+        """Land every page that comes; return whether the run was told to stop."""
+        feed.land(load, opened.first)
+        opened.first.clear()  # or those rows would stay for the whole run
+        interrupted = self._take_all(feed, opened.run, tally, last=False)
+        again = [] if interrupted else tally.take_up_again()
+        if not again:
+            return interrupted
+        log.info("asking once more for what failed: pages %s", ", ".join(map(str, again)))
+        feed = Feed(self._plan, self._thread, opened.source, again)
+        feed.start()
+        feed.land(load)
+        return self._take_all(feed, opened.run, tally, last=True)
+
+    def _take_all(self, feed: Feed, run: RunInfo, tally: Tally, *, last: bool) -> bool:
+        """Take in what became of each page; return whether the run was told to stop.
+
+        Unless it is the ``last`` time, failures that are tried again are not reported yet.
+        """
         try:
             for settled in feed.settled(self._stop_if_cancelled):
                 tally.add(settled)
-                self._report(settled, run)
-                if settled.failure and isinstance(settled.failure.error, STOPPING):
-                    self._warn(f"stopped: {settled.failure.error}")
+                if last or not may_come(settled):
+                    self._report(settled, run)
+                if tally.stopped_by is not None:
                     break
         except FetchInterruptedError:
-            self._interrupt()
+            interrupt(self._plan)
             return True
         finally:
             for settled in feed.stop():
@@ -221,51 +243,23 @@ class _Run:
 
     # After the last page
 
-    def _may_publish(self, run: RunInfo, tally: Tally) -> bool:
-        errors = [failure.error for failure in tally.failures.values()]
-        if any(isinstance(error, STOPPING) for error in errors):
+    def _may_publish(self, publication: Publication, run: RunInfo, tally: Tally) -> bool:
+        if tally.stopped_by is not None:
             return False
-        partial_ok = run.mode in {"create", "append"} or self._plan.allow_partial
-        if tally.missing and not partial_ok:
-            self._warn(
-                f"{run.table} was left as it was: {len(tally.missing)} of {run.total_pages} pages"
-                f" are missing; run again, or pass --allow-partial to {run.mode} with what landed"
-            )
-            return False
-        return True
+        objection = publication.objection(run, tally)
+        if objection is not None:
+            self._warn(f"{run.table} was left as it was: {objection}")
+        return objection is None
 
-    def _publish(self, load: TableLoad) -> LoadReport | None:
-        """Commit; None when that was interrupted."""
-        pending = self._thread.submit(self._commit, load)
-        told = False
-        while not pending.wait(_GLANCE):
-            if self._cancelled() and not told:
-                told = True
-                self._interrupt()
+    def _set_aside(self, publication: Publication, tally: Tally) -> None:
+        """Keep what landed, if anything did."""
         try:
-            return pending.result() or LoadReport()
-        except MixpanelFetchError:
-            if told:
-                return None
-            raise
-
-    def _set_aside(self, load: TableLoad, tally: Tally) -> None:
-        """Keep what landed for a resume where the sink can; the table is as it was."""
-        undo = getattr(load, "suspend", load.abort) if tally.landed else load.abort
-        try:
-            self._thread.call(self._undo, undo)
+            if tally.landed:
+                publication.keep()
+            else:
+                publication.drop()
         except MixpanelFetchError as error:
             self._warn(f"{error} (while setting the run aside)")
-
-    def _commit(self, load: TableLoad) -> LoadReport | None:
-        report: LoadReport | None = self._plan.sink.call(load.commit)
-        self._committed = True
-        return report
-
-    def _undo(self, undo: Callable[[], None]) -> None:
-        # In the run's thread, so after a commit that was under way: what is published stays so.
-        if not self._committed:
-            self._plan.sink.call(undo)
 
     def _finish(
         self,
@@ -278,15 +272,27 @@ class _Run:
         interrupted: bool = False,
     ) -> R:
         duration = time.monotonic() - self._started
+        if report is not None and report.duplicate_rows:
+            self._warn(
+                f"{report.duplicate_rows:,} rows of {run.table} came twice, so as many others may"
+                " not have been sent at all"
+            )
         result = result_type(
             **tally.figures(run, report, duration),
             published=published,
             interrupted=interrupted,
+            resumable=self._is_resumable(tally, published=published),
+            strict=self._plan.tolerance.strict,
+            allowed_missing=self._plan.tolerance.missing,
             warnings=tuple(self._warnings),
         )
         if self._plan.host is not None:
             self._plan.host.observe("run_completed", result=result, run=run)
         return result
+
+    def _is_resumable(self, tally: Tally, *, published: bool) -> bool:
+        whole = published and not tally.missing
+        return bool(tally.landed) and not whole and "resume" in self._plan.sink.capabilities
 
     # Small things
 
@@ -294,16 +300,8 @@ class _Run:
         result: T = self._thread.call(self._plan.sink.call, function, *args)
         return result
 
-    def _interrupt(self) -> None:
-        interrupt = getattr(self._plan.sink.engine, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
-
-    def _cancelled(self) -> bool:
-        return self._plan.is_cancelled
-
     def _stop_if_cancelled(self) -> None:
-        if self._cancelled():
+        if self._plan.is_cancelled:
             raise FetchInterruptedError("interrupted")
 
     def _warn(self, message: str) -> None:

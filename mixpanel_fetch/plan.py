@@ -15,6 +15,7 @@ from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
 from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
+from mixpanel_fetch.tolerance import Tolerance
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ class Plan:
     workers: int = 1
     paging: Paging = field(default_factory=Paging)
     batch_size: int = 1000
-    allow_partial: bool = False
-    allow_empty: bool = False
+    tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     cancel: Event | None = None

@@ -81,6 +81,8 @@ class TableLoad(Protocol):
     Optional: ``write_pages(pages: Sequence[tuple[int, Batch]]) -> list[int]`` lands several pages
     at once and returns the rows of each. It is called in place of ``write``, with all the pages
     that wait, so that a sink which falls behind may land them in one transaction.
+    ``count_duplicates() -> int``, asked before ``commit`` in a strict run, says how many of the
+    rows landed share their id with another one.
     """
 
     def landed_pages(self) -> frozenset[int]:

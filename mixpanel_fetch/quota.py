@@ -94,6 +94,18 @@ def read_rate_limit(headers: Mapping[str, str], text: str) -> RateLimitError:
     return RateLimitError(said, retry_after=retry_after, limit=limit)
 
 
+def hourly_limit(headers: Mapping[str, str], text: str = "") -> int | None:
+    """Return how many queries an hour the project may ask, None where the answer does not say.
+
+    Example: ``RateLimit-Policy: "project";q=60;w=3600``, or a body's "61/60 queries running in the
+    last hour". Some projects may ask more than the usual 60.
+    """
+    policies = parse_ratelimit(headers.get("RateLimit-Policy")).items()
+    named = [p.get("q", "") for name, p in policies if "concurrency" not in name]
+    named += [allowed for _, allowed, what in _USAGE.findall(text) if what != "concurrently"]
+    return next((int(q) for q in named if re.fullmatch(r"[1-9]\d{0,8}", q, re.ASCII)), None)
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How often, and how long, a request is tried again. Times in seconds.
@@ -144,8 +156,9 @@ class ConcurrencyGate:
     """At most ``limit`` requests in flight, across greenlets and threads.
 
     Narrows by one when the server says that too many run at once, down to one, and widens by one
-    each ``recovery`` seconds after. Waiting polls: it is rare, and a lock shared between a hub
-    and a thread would deadlock in a patched process.
+    each ``recovery`` seconds after. Requests sent together are refused together: what comes within
+    ``calm`` seconds of a narrowing says nothing new. Waiting polls: it is rare, and a lock shared
+    between a hub and a thread would deadlock in a patched process.
     """
 
     def __init__(
@@ -153,18 +166,20 @@ class ConcurrencyGate:
         limit: int,
         *,
         recovery: float = 10.0,
+        calm: float = 1.0,
         poll: float = 0.01,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.limit = limit
         self._recovery = recovery
+        self._calm = calm
         self._poll = poll
         self._clock = clock
         self._sleep = sleep
         self._slots = deque(range(limit))  # pop and append are atomic
         self._narrowed_to = limit
-        self._narrowed_at = clock()
+        self._narrowed_at = clock() - calm
 
     @property
     def width(self) -> int:
@@ -192,5 +207,7 @@ class ConcurrencyGate:
 
     def narrow(self) -> None:
         """Let one request fewer through for a while."""
-        self._narrowed_to = max(1, self.width - 1)
-        self._narrowed_at = self._clock()
+        now = self._clock()
+        if now - self._narrowed_at >= self._calm:
+            self._narrowed_to = max(1, self.width - 1)
+            self._narrowed_at = now

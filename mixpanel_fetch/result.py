@@ -22,7 +22,9 @@ class RunResult:
     replaced; ``rejected_rows`` those without a usable id; ``missing_rows`` what page 0 announced
     and no page brought; ``short_pages`` the pages that stayed under the rows due from them;
     ``repaired_values`` values that had to be changed to be stored. ``published`` is False where
-    the table was left as it was. ``failures`` has each failed page's error.
+    the table was left as it was; ``resumable`` is True where ``--resume`` goes on with what landed.
+    ``strict`` and ``allowed_missing`` (rows) say what was asked of the run, and so what
+    :attr:`exit_code` counts. ``failures`` has each failed page's error.
     """
 
     table: str
@@ -49,6 +51,9 @@ class RunResult:
     retries: int = 0
     published: bool = True
     interrupted: bool = False
+    resumable: bool = False
+    strict: bool = False
+    allowed_missing: int = 0
     warnings: tuple[str, ...] = ()
     failures: tuple[PageFailure, ...] = field(default=(), repr=False)
 
@@ -77,7 +82,11 @@ class RunResult:
         if any(isinstance(error, MixpanelFetchError) and error.exit_code == 2 for error in errors):
             return 2
         whole = self.published and not (
-            self.has_failures or self.missing_rows or self.rejected_rows or self.interrupted
+            self.has_failures
+            or self.missing_rows > self.allowed_missing
+            or self.rejected_rows
+            or self.interrupted
+            or (self.strict and self.duplicate_rows)
         )
         return 0 if whole else 1
 

@@ -8,6 +8,9 @@ from typing import Any
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
+MOST_PROFILES = 10**12
+"""No project has as many; a number beyond is no count, and no store's integer may hold it."""
+LONGEST_SESSION_ID = 1024
 
 
 def one_line(error: ValidationError) -> str:
@@ -31,6 +34,19 @@ def _flatten(messages: object, path: str = "") -> list[str]:
     return [f"{path}: {text[:1].lower()}{text[1:]}" if path else text]
 
 
+def _count(least: int) -> dict[str, Any]:
+    return {
+        "strict": True,
+        "load_default": None,
+        "validate": validate.Range(min=least, max=MOST_PROFILES),
+    }
+
+
+def _printable(text: str) -> None:
+    if not text.isprintable():
+        raise ValidationError("Must be printable.")
+
+
 class EnvelopeSchema(Schema):
     """An Engage answer around its rows ("Query Profiles", 200).
 
@@ -44,12 +60,12 @@ class EnvelopeSchema(Schema):
         unknown = EXCLUDE
 
     results = fields.Raw(required=True)
-    page = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=0))
-    page_size = fields.Integer(strict=True, load_default=None, validate=validate.Range(min=1))
-    session_id = fields.String(load_default=None, validate=validate.Length(min=1))
-    total = fields.Integer(
-        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=0)
+    page = fields.Integer(**_count(0))
+    page_size = fields.Integer(**_count(1))
+    session_id = fields.String(
+        load_default=None, validate=[validate.Length(min=1, max=LONGEST_SESSION_ID), _printable]
     )
+    total = fields.Integer(allow_none=True, **_count(0))
     status = fields.String(load_default="ok", validate=validate.Equal("ok"))
 
 
@@ -100,6 +116,9 @@ class ResultSchema(Schema):
     inserted = fields.Integer(allow_none=True)
     updated = fields.Integer(allow_none=True)
     retries = fields.Integer()
+    resumable = fields.Boolean()
+    strict = fields.Boolean()
+    allowed_missing = fields.Integer()
     warnings = fields.List(fields.String())
     failures = fields.List(fields.Nested(FailureSchema))
 

@@ -51,6 +51,9 @@ _URI_PARAMETER = re.compile(r"([?&])([^=&?]*)=([^&]*)")
 _DSN_PARAMETER = re.compile(r"([\w.-]+)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]*)")
 # From "://" to the last "@": a password that is not percent-encoded may hold anything. A third
 # slash begins a path, which has no user information.
+_COLON_PARAMETER = re.compile(r"([\w.-]+)(:)(\S+)")
+# What looks like one where "://" was left out.
+_BARE_USERINFO = re.compile(r"[^\s'\"/:@]*:[^\s'\"]*@")
 _USERINFO = re.compile(r"(?<=://)(?!/).*@", re.DOTALL)
 
 
@@ -67,7 +70,8 @@ def redact_uri(uri: str) -> str:
     ``key=value key=value`` kind too, and sentences that quote either. When in doubt, more goes.
     """
     if "://" not in uri:
-        return _DSN_PARAMETER.sub(_mask_dsn, uri)
+        bare = _DSN_PARAMETER.sub(_mask_dsn, _BARE_USERINFO.sub(f"{MASK}@", uri))
+        return _COLON_PARAMETER.sub(_mask_dsn, bare)
     return _USERINFO.sub(f"{MASK}@", _URI_PARAMETER.sub(_mask_uri, uri))
 
 

@@ -14,6 +14,7 @@ from mixpanel_fetch.pipeline import run_plan
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
 from mixpanel_fetch.sizes import MIB
+from mixpanel_fetch.tolerance import Tolerance
 
 
 def mode_of(append: bool, mode: Mode | None) -> Mode:
@@ -61,6 +62,8 @@ class FetcherService:
         max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
+        allow_missing: int = 0,
+        strict: bool = False,
         resume: bool = False,
         cancel: Event | None = None,
     ) -> FetchResult | ParallelProfileFetchResult:
@@ -69,11 +72,14 @@ class FetcherService:
         ``where``, ``cohort_id`` and ``output_properties`` are the query; ``mode`` is ``create``
         (default), ``append`` (as ``append=True``), ``replace`` or ``merge``; ``max_workers`` is
         capped at five by the strategy; ``on_batch_complete`` is called in this thread for each
-        page that landed or failed; ``transforms`` are names (``"drop:$email"``) or callables, in
-        order; ``options`` go to the plugins of the run that know them; ``page_size``,
-        ``page_bytes`` and ``max_inflight_bytes`` are those of
-        :class:`~mixpanel_fetch.paging.Paging`; ``resume`` goes on with the table's interrupted
-        run, asking only for what is missing; setting ``cancel`` ends the fetch within a second.
+        page that landed or failed; ``transforms`` are
+        names (``"drop:$email"``) or callables, in order; ``options`` go to the plugins of the run
+        that know them; ``page_size``, ``page_bytes`` and ``max_inflight_bytes`` are those of
+        :class:`~mixpanel_fetch.paging.Paging`; ``allow_partial``, ``allow_empty``,
+        ``allow_missing`` (rows) and ``strict`` those of
+        :class:`~mixpanel_fetch.tolerance.Tolerance`; ``resume`` goes on with the interrupted run
+        of the table, asking only for what is missing; setting ``cancel`` ends the fetch within a
+        second.
 
         Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
         TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
@@ -90,8 +96,7 @@ class FetcherService:
             options=options or {},
             paging=Paging(page_size, page_bytes, max_inflight_bytes),
             batch_size=batch_size,
-            allow_partial=allow_partial,
-            allow_empty=allow_empty,
+            tolerance=Tolerance(allow_partial, allow_empty, allow_missing, strict),
             resume=resume,
             on_batch_complete=on_batch_complete,
             cancel=cancel,
@@ -128,6 +133,8 @@ class ParallelProfileFetcherService:
         max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
+        allow_missing: int = 0,
+        strict: bool = False,
         resume: bool = False,
         cancel: Event | None = None,
     ) -> ParallelProfileFetchResult:

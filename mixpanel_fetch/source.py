@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.decode import DecodedPage
-from mixpanel_fetch.errors import MixpanelFetchError, QueryError, ServerError
+from mixpanel_fetch.errors import (
+    MixpanelFetchError,
+    QueryError,
+    ServerError,
+    SessionExpiredError,
+)
 from mixpanel_fetch.inflight import InflightBytes
 from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, RunInfo, UnreadPage
 from mixpanel_fetch.paging import Paging
+from mixpanel_fetch.probing import count_rows
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.transport import Transport, pause
 
@@ -49,20 +55,25 @@ class EngagePages:
         settings: ClientSettings,
         query: ProfileQuery,
         session: EngageSession,
+        *,
         inflight: InflightBytes | None = None,
+        may_miss: int = 0,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._query = query
         self._inflight = inflight
+        self._may_miss = may_miss
         self.session = session
+        self.warnings: tuple[str, ...] = ()
         self.total_pages = session.total_pages
 
     def fetch(self, index: int) -> Page:
         """Return page ``index``; raises MixpanelFetchError after the client's own retries.
 
         Waits while the pages under way are too many bytes. A page that stays under the rows due
-        is asked for once more, and the fuller answer counts.
+        is asked for once more, and the fuller answer counts. One that brings none is refused,
+        unless so many rows may be missing.
         """
         if self._inflight is None:
             return self._fetch(index)
@@ -97,6 +108,29 @@ class EngagePages:
         if self._inflight is not None:
             self._inflight.release(index)
 
+    def look_for_more(self) -> None:
+        """Find out how many pages there are where page 0, a full one, tells of no other."""
+        total = count_rows(self._rows_of, self.session.page_size)
+        if total <= self.session.page_size:
+            return
+        self.session = replace(self.session, total=total)
+        self.total_pages = self.session.total_pages
+        self.warnings = (
+            f"the first page is full and tells of no other, and yet there are: {total:,} profiles",
+        )
+
+    def _rows_of(self, index: int) -> int:
+        """Return how many rows a page has, asking twice where it is not full; refused: none."""
+        try:
+            first = self._fetch_once(index)[0].rows_received
+            if first >= self.session.page_size:
+                return first
+            return max(first, self._fetch_once(index)[0].rows_received)
+        except SessionExpiredError:
+            raise
+        except QueryError:
+            return 0
+
     def portable(self) -> PortablePages:
         """Return a picklable twin, for another process; it carries the credentials."""
         return PortablePages(self._settings, self._query, self.session)
@@ -107,7 +141,9 @@ class EngagePages:
             index,
             session_id=self.session.session_id,
             page_size=self.session.asked_page_size,
-            check=lambda page: _check_page(page, index, self.session.rows_due(index)),
+            check=lambda page: _check_page(
+                page, index, self.session.rows_due(index), self._may_miss
+            ),
         )
 
 
@@ -152,12 +188,14 @@ def open_session(
     paging: Paging | None = None,
     *,
     workers: int = 1,
+    may_miss: int = 0,
 ) -> tuple[EngagePages, Page]:
     """Ask for page 0, which opens the session; return the session's pages and page 0 itself.
 
-    Asks twice where ``paging`` finds a better page size for ``workers`` pages at once. Raises
-    MixpanelFetchError when page 0 cannot be had, ServerError when it does not say what a fetch
-    needs to know.
+    Asks twice where ``paging`` finds a better page size for ``workers`` pages at once. Where page
+    0 is full and does not say that there are more, looks for them. ``may_miss``: how many rows
+    may stay out without a page being refused. Raises MixpanelFetchError when page 0 cannot be
+    had, ServerError when it does not say what a fetch needs to know.
     """
     paging = paging or Paging()
     session, page = _first_page(connection, query, paging.asked)
@@ -175,8 +213,11 @@ def open_session(
         except QueryError as error:  # what it costs was known; what is there is good enough
             log.info("staying with pages of %d profiles: %s", session.page_size, error)
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
+    pages = EngagePages(connection, settings, query, session, inflight=inflight, may_miss=may_miss)
+    if page.rows_received >= session.page_size >= session.total and session.session_id:
+        pages.look_for_more()
     inflight.arrived(0, page.bytes_received)
-    return EngagePages(connection, settings, query, session, inflight), page
+    return pages, page
 
 
 def reopened_session(
@@ -184,11 +225,14 @@ def reopened_session(
     settings: ClientSettings,
     run: RunInfo,
     paging: Paging,
+    may_miss: int = 0,
 ) -> EngagePages:
     """Return the pages of the session that ``run`` was about, asked for as it did."""
     session = EngageSession(run.session_id, run.total or 0, run.page_size, run.asked_page_size)
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
-    return EngagePages(connection, settings, run.query, session, inflight)
+    return EngagePages(
+        connection, settings, run.query, session, inflight=inflight, may_miss=may_miss
+    )
 
 
 def _first_page(
@@ -198,28 +242,27 @@ def _first_page(
         query, 0, page_size=page_size, check=_check_first_page
     )
     envelope = decoded.envelope
-    session = EngageSession(
-        envelope.session_id, envelope.total or 0, envelope.page_size or 1, page_size
-    )
+    total = max(envelope.total or 0, decoded.rows_received)
+    session = EngageSession(envelope.session_id, total, envelope.page_size or 1, page_size)
     short = decoded.rows_received < session.rows_due(0)
     return session, _page(decoded, size, attempts, short=short)
 
 
 def _check_first_page(page: DecodedPage) -> None:
     envelope = page.envelope
-    if envelope.total is None:
-        raise ServerError("Mixpanel's first page does not say how many profiles there are")
     if envelope.page_size is None:
         raise ServerError("Mixpanel's first page does not say its page_size")
-    if envelope.total > envelope.page_size and envelope.session_id is None:
+    # Without a total, a full page may have others after it.
+    total = page.rows_received + 1 if envelope.total is None else envelope.total
+    if total > envelope.page_size and envelope.session_id is None:
         raise ServerError("Mixpanel's first page carries no session_id for the pages after it")
-    _check_page(page, 0, min(envelope.total, envelope.page_size))
+    _check_page(page, 0, min(envelope.total or 0, envelope.page_size))
 
 
-def _check_page(page: DecodedPage, index: int, due: int) -> None:
+def _check_page(page: DecodedPage, index: int, due: int, may_miss: int = 0) -> None:
     if page.envelope.page not in {None, index}:
         raise ServerError(f"Mixpanel answered with page {page.envelope.page} instead of {index}")
-    if page.rows_received == 0 and due > 0:
+    if page.rows_received == 0 and due > may_miss:
         raise ServerError(f"page {index} came empty where {due:,} rows are due")
 
 

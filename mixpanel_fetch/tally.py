@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from mixpanel_fetch.errors import SessionExpiredError
+from mixpanel_fetch.errors import (
+    AuthenticationError,
+    PaymentRequiredError,
+    QueryError,
+    RateLimitError,
+    SessionExpiredError,
+)
 from mixpanel_fetch.model import LoadReport, Page, PageFailure, RunInfo
+
+STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
+"""What would meet every other page, too: nothing more is asked for after one of these."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,9 @@ class Tally:
             self.landed.add(page.index)
             self.failures.pop(page.index, None)
         else:
-            self.failures[page.index] = page.failure
+            before = self.failures.get(page.index)
+            attempts = page.attempts + (before.attempts if before else 0)
+            self.failures[page.index] = replace(page.failure, attempts=attempts)
         if page.short:
             self.short.append(page.index)
         self.rows_landed += page.rows_landed
@@ -83,11 +94,26 @@ class Tally:
         """The pages that did not land, in order: failed, or never asked for."""
         return tuple(i for i in range(self.total_pages) if i not in self.landed)
 
+    def take_up_again(self) -> list[int]:
+        """Return the pages that failed in the fetch and may come when asked for once more.
+
+        Each counts as a retry from here on. None once a page met what would meet every other.
+        """
+        if self.stopped_by is not None:
+            return []
+        again = sorted(one.index for one in self.failures.values() if _may_mend(one))
+        self.retries += len(again)
+        return again
+
+    def missing_rows(self, run: RunInfo) -> int:
+        """Return how many rows page 0 announced and no page brought; below 0, those too many."""
+        return (run.total or 0) - self.rows_before - self.rows_received
+
     @property
-    def expired(self) -> BaseException | None:
-        """The error of a page that came too late for its session, if there is one."""
+    def stopped_by(self) -> BaseException | None:
+        """What a page met that would meet every other page, too (:data:`STOPPING`)."""
         errors = (failure.error for failure in self.failures.values())
-        return next((one for one in errors if isinstance(one, SessionExpiredError)), None)
+        return next((one for one in errors if isinstance(one, STOPPING)), None)
 
     def figures(
         self, run: RunInfo, report: LoadReport | None, duration_seconds: float
@@ -113,7 +139,7 @@ class Tally:
             "rows_dropped": self.rows_dropped,
             "duplicate_rows": report.duplicate_rows,
             "rejected_rows": self.rejected,
-            "missing_rows": max(0, (run.total or 0) - self.rows_before - self.rows_received),
+            "missing_rows": max(0, self.missing_rows(run)),
             "short_pages": tuple(sorted(self.short)),
             "repaired_values": self.repaired_values + report.repaired_values,
             "inserted": report.inserted,
@@ -121,3 +147,15 @@ class Tally:
             "retries": self.retries,
             "failures": tuple(self.failures[i] for i in sorted(self.failures)),
         }
+
+
+def may_come(page: Settled) -> bool:
+    """Whether ``page`` failed, and may yet come when it is asked for once more."""
+    return page.failure is not None and _may_mend(page.failure)
+
+
+def _may_mend(failure: PageFailure) -> bool:
+    error = failure.error
+    if isinstance(error, RateLimitError):
+        return error.limit != "hourly"  # that has been waited for
+    return failure.stage == "fetch" and not isinstance(error, (*STOPPING, QueryError))

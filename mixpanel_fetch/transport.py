@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import ssl as standard_ssl
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import gevent
@@ -30,19 +31,28 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    LocationParseError,
     NameResolutionError,
     NewConnectionError,
 )
 
+from mixpanel_fetch.body import ENCODINGS, StrictResponse, read_body
+from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, ServerError
+from mixpanel_fetch.sizes import MIB, in_words
 from mixpanel_fetch.wire_errors import explained
 
 _POOL_SIZE = 64  # connections kept per host: above any sensible number of workers
+_MOST_OF_AN_ERROR = 64 * 1024  # bytes: what the body of an answer that is no page may come to
 
 
 def _open_gevent_socket(connection: HTTPConnection) -> Any:
     """Connect cooperatively; map errors as urllib3's own ``_new_conn`` does."""
     host, port = connection._dns_host, connection.port
     timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
+    try:
+        host.encode("idna")  # here: where gevent looks a host up, it prints what goes wrong
+    except UnicodeError:
+        raise LocationParseError(host) from None
     try:
         sock = gevent.socket.create_connection(
             (host, port), timeout=timeout, source_address=connection.source_address
@@ -58,12 +68,20 @@ def _open_gevent_socket(connection: HTTPConnection) -> Any:
     return sock
 
 
-class _GeventHTTPConnection(HTTPConnection):
+class _HTTPConnection(HTTPConnection):
+    response_class = StrictResponse
+
+
+class _HTTPSConnection(HTTPSConnection):
+    response_class = StrictResponse
+
+
+class _GeventHTTPConnection(_HTTPConnection):
     def _new_conn(self) -> Any:
         return _open_gevent_socket(self)
 
 
-class _GeventHTTPSConnection(HTTPSConnection):
+class _GeventHTTPSConnection(_HTTPSConnection):
     def _new_conn(self) -> Any:
         return _open_gevent_socket(self)
 
@@ -81,6 +99,14 @@ class _GeventHTTPSConnection(HTTPSConnection):
         super().connect()
 
 
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
 class _GeventHTTPPool(HTTPConnectionPool):
     ConnectionCls = _GeventHTTPConnection
     QueueCls = gevent.queue.LifoQueue  # type: ignore[assignment]
@@ -91,15 +117,20 @@ class _GeventHTTPSPool(HTTPSConnectionPool):
     QueueCls = gevent.queue.LifoQueue  # type: ignore[assignment]
 
 
-_POOLS = {"http": _GeventHTTPPool, "https": _GeventHTTPSPool}
-
-
-class _CooperativeAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
     """Never retries by itself: urllib3 would sleep with ``time.sleep`` and stall the hub."""
+
+    pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {
+        "http": _HTTPPool,
+        "https": _HTTPSPool,
+    }
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=_POOL_SIZE, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self.pools
 
     def close(self) -> None:
         # urllib3 leaves pools to the garbage collector, which comes after their hub is gone.
@@ -111,8 +142,19 @@ class _CooperativeAdapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+            manager.pool_classes_by_scheme = self.pools
         return manager
+
+
+class _CooperativeAdapter(_Adapter):
+    pools: ClassVar = {"http": _GeventHTTPPool, "https": _GeventHTTPSPool}
+
+
+class _Session(requests.Session):
+    """Follows nothing. Only to learn where a redirect leads, requests reads its whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None, for any answer."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +217,8 @@ class Transport:
 
     Timeouts are in seconds. ``verify`` is a CA bundle's path, or None for what the environment
     (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) or certifi says. Proxies come from the usual
-    environment variables. ``trust_environment=False`` ignores them all.
+    environment variables. ``trust_environment=False`` ignores them all. ``max_body_bytes`` is
+    what the body of a page may come to, decoded or not.
     """
 
     def __init__(
@@ -185,19 +228,19 @@ class Transport:
         read_timeout: float,
         verify: str | None = None,
         trust_environment: bool = True,
+        max_body_bytes: int = 256 * MIB,
     ) -> None:
+        self._max_body_bytes = min(max_body_bytes, sys.maxsize - 1)  # what zlib can count to
         self._timeout = (connect_timeout, read_timeout)
         self._verify = verify
         self._trust_environment = trust_environment
         self._lease = HubLease()
-        self._cooperative = self._session(
-            _CooperativeAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
-        )
+        self._cooperative = self._session(_CooperativeAdapter())
         self._blocking: dict[str, requests.Session] = {}
         self._environments: dict[str, Mapping[str, Any]] = {}
 
     def _session(self, adapter: HTTPAdapter) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = self._trust_environment
         session.mount("http://", adapter)
         session.mount("https://", adapter)
@@ -225,13 +268,23 @@ class Transport:
     ) -> Answer:
         """Post ``form`` and return the whole answer, whatever its status.
 
-        Redirects are not followed: credentials go to the host that was asked, and no other.
-        Raises TransportError when no whole answer came, ConfigError for an address that is none.
+        Redirects are not followed: credentials go to the host that was asked, and no other. Of an
+        answer that is no 200, the beginning is enough. Raises TransportError when no whole answer
+        came, ServerError for a page larger than ``max_body_bytes``, ConfigError for what cannot
+        be asked: an address that is none, or text that is not Unicode.
         """
+        failure: MixpanelFetchError
         try:
             return self._post(url, params, form, auth)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise explained(error, url) from None
+            failure = explained(error, url)
+        except UnicodeError:
+            failure = ConfigError(
+                "the credentials, the query or the address are not text in UTF-8; check the"
+                " environment and the arguments"
+            )
+        # Raised out here, it carries neither the request nor the text, which hold the credentials.
+        raise failure
 
     def _post(
         self, url: str, params: Mapping[str, str], form: Mapping[str, str], auth: tuple[str, str]
@@ -244,15 +297,29 @@ class Transport:
                 params=dict(params),
                 data=dict(form),
                 auth=(auth[0].encode(), auth[1].encode()),
-                headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+                headers={"Accept": "application/json", "Accept-Encoding": ENCODINGS},
             )
         )
         settings = self._environment(session, request.url or url)
         response = session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
+        # Leaving closes the connection if some of the body was not read.
         with response:
-            # One read, not response.content: that collects 10 KB pieces.
-            body = response.raw.read(decode_content=True)
+            body = self._body(response.status_code, response.raw)
             return Answer(response.status_code, response.headers, body)
+
+    def _body(self, status: int, raw: urllib3.BaseHTTPResponse) -> bytes:
+        if status != 200:
+            return read_body(raw, _MOST_OF_AN_ERROR)[:_MOST_OF_AN_ERROR]
+        most = self._max_body_bytes
+        if (raw.length_remaining or 0) <= most:
+            body = read_body(raw, most)
+            if len(body) <= most:
+                return body
+        raise ServerError(
+            f"Mixpanel's answer is larger than {in_words(most)}; raise --max-page-bytes or ask"
+            " for fewer rows with --page-size",
+            transient=False,
+        )
 
     def _environment(self, session: requests.Session, url: str) -> Mapping[str, Any]:
         """Return what the environment says of proxies and trust for the host of ``url``.
@@ -273,6 +340,5 @@ class Transport:
         if self._lease.is_current():
             return self._cooperative
         if not self._blocking:
-            adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
-            self._blocking.setdefault("session", self._session(adapter))
+            self._blocking.setdefault("session", self._session(_Adapter()))
         return self._blocking["session"]

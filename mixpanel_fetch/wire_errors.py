@@ -6,16 +6,35 @@ import ssl
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    LocationValueError,
+    NameResolutionError,
+    ProxySchemeUnknown,
+    ReadTimeoutError,
+)
 
 from mixpanel_fetch.errors import ConfigError, TransportError
+
+_LONGEST_HOST = 255  # characters
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationValueError,
+)
 
 
 def explained(error: Exception, url: str) -> TransportError | ConfigError:
     """Return one line that names the host and the cause; no URL, which may carry user names."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
+    host = _host_of(url)
     chain = _causes(error)
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+    if "SOCKS" in str(error) and isinstance(error, requests.exceptions.InvalidSchema):
+        return ConfigError("the environment names a SOCKS proxy, which needs PySocks: install it")
+    if isinstance(error, (requests.exceptions.InvalidProxyURL, ProxySchemeUnknown)):
+        return ConfigError("the proxy that HTTP_PROXY or HTTPS_PROXY names is no address of one")
+    if isinstance(error, _NO_ADDRESS):
         return ConfigError(f"cannot ask {host or 'an empty host'}: not an http(s) address")
     certificate = next((c for c in chain if isinstance(c, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
@@ -35,8 +54,18 @@ def explained(error: Exception, url: str) -> TransportError | ConfigError:
         return TransportError(f"{host} did not accept a connection in time")
     if any(isinstance(c, (ReadTimeoutError, requests.ReadTimeout, TimeoutError)) for c in chain):
         return TransportError(f"{host} did not answer in time")
+    if isinstance(error, DecodeError):
+        return TransportError(f"no whole answer from {host}: {error}")
     reason = next((c.strerror for c in chain if isinstance(c, OSError) and c.strerror), None)
     return TransportError(f"no whole answer from {host}: {reason or type(chain[-1]).__name__}")
+
+
+def _host_of(url: str) -> str:
+    try:
+        host = urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:  # a bracket that is not closed
+        return ""
+    return "".join(one if one.isprintable() else "?" for one in host)[:_LONGEST_HOST]
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -102,6 +102,8 @@ class Workspace:
         max_inflight_bytes: int = 64 * MIB,
         allow_partial: bool = False,
         allow_empty: bool = False,
+        allow_missing: int = 0,
+        strict: bool = False,
         resume: bool = False,
     ) -> FetchResult | ParallelProfileFetchResult:
         """Fetch every matching profile into table ``name``; blocks until that is done.

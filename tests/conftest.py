@@ -11,8 +11,6 @@ import pytest
 from mixpanel_fetch import MixpanelAPIClient, Workspace
 from mixpanel_fetch.cli import run
 
-pytest_plugins = ["mixpanel_fetch.testing.fixtures"]
-
 
 class QuietWeakKeys(weakref.WeakKeyDictionary):
     """Forgets dead keys without running Python code. Not to be iterated meanwhile."""
@@ -56,6 +54,7 @@ def clean_environment(monkeypatch, tmp_path_factory):
         if name.startswith("MP_") or name.lower().endswith("_proxy") or "CA_BUNDLE" in name:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

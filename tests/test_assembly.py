@@ -15,10 +15,12 @@ from mixpanel_fetch.hookspecs import BaseEngine
 from mixpanel_fetch.model import Credentials, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, default_host
+from mixpanel_fetch.tolerance import Tolerance
 
 PLUGIN = '''
 from marshmallow import INCLUDE, Schema, fields
 from mixpanel_fetch import BaseEngine, Batch, SinkSpec, StrategySpec, TransformSpec, hookimpl
+from mixpanel_fetch.tolerance import Tolerance
 
 class Made:
     """What a factory was called with."""
@@ -132,14 +134,13 @@ def test_a_plan_carries_the_request(assemble):
         query=query,
         paging=Paging(7),
         batch_size=8,
-        allow_partial=True,
-        allow_empty=True,
+        tolerance=Tolerance(partial=True, missing=3),
         cancel=cancel,
         on_batch_complete=called.append,
     )
     assert (plan.table, plan.mode, plan.query) == ("profiles", "merge", query)
     assert (plan.paging.size, plan.batch_size) == (7, 8)
-    assert (plan.allow_partial, plan.allow_empty) == (True, True)
+    assert plan.tolerance == Tolerance(partial=True, missing=3)
     assert plan.cancel is cancel
     assert plan.on_batch_complete == called.append
     assert plan.host is not None

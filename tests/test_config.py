@@ -361,6 +361,19 @@ def test_what_is_no_option_is_refused(text):
         parse_option(text)
 
 
+@unhurried
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_option_comes_back_or_is_refused_in_one_line(key, value):
+    try:
+        assert parse_option(f"{key}={value}") == (
+            f"{key}={value}".partition("=")[0].strip(),
+            f"{key}={value}".partition("=")[2],
+        )
+    except PluginError as error:
+        assert not key.partition("=")[0].strip()
+        assert str(error).isprintable()  # noqa: PT017
+
+
 def test_the_environment_beats_the_file_for_a_plugins_options(file_of):
     environ = {
         "MP_PLUGIN_DUCKDB_MEMORY_LIMIT": "2GB",

@@ -36,7 +36,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     folders = {name.split("/")[0] for name in wheel.namelist()}
-    assert folders == {"mixpanel_fetch", f"mixpanel_fetch-{__version__}.dist-info"}
+    ours = {"mixpanel_fetch", "_mixpanel_fetch_pytest.py"}
+    assert folders == {*ours, f"mixpanel_fetch-{__version__}.dist-info"}
     assert "mixpanel_fetch/py.typed" in wheel.namelist()
 
 

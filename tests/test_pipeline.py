@@ -163,7 +163,8 @@ def test_failed_pages_are_named_and_the_others_stored(engage_simulator, client_o
     assert (result.successful_pages, result.total_rows, result.exit_code) == (8, 800, 1)
     assert sorted(shelf.tables["users"]) == [0, 1, 2, 4, 5, 6, 8, 9]
     assert [type(f.error).__name__ for f in result.failures] == ["ServerError", "TransportError"]
-    assert result.retries == 2
+    assert result.retries == 6  # each page: two requests, and two more at the end
+    assert [failure.attempts for failure in result.failures] == [4, 4]
 
 
 def test_a_first_page_that_fails_raises_and_stores_nothing(engage_simulator, client_of, shelf):

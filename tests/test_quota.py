@@ -26,6 +26,7 @@ from mixpanel_fetch.quota import (
     LONGEST_SANE_WAIT,
     ConcurrencyGate,
     RetryPolicy,
+    hourly_limit,
     parse_ratelimit,
     parse_retry_after,
     read_rate_limit,
@@ -164,6 +165,24 @@ def test_a_429_says_which_limit_and_when_to_come_back(headers, body, limit, retr
     assert (error.limit, error.retry_after) == (limit, retry_after)
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "limit"),
+    [
+        ({"RateLimit-Policy": '"project";q=60;w=3600, "project-concurrency";q=5'}, "", 60),
+        ({"RateLimit-Policy": '"project-concurrency";q=5, "project";q=400;w=3600'}, "", 400),
+        ({"RateLimit-Policy": '"project-concurrency";q=5'}, "", None),
+        ({"RateLimit-Policy": '"project";q=1000'}, HOURLY_BODY, 1000),
+        ({"RateLimit-Policy": '"project";q=many'}, HOURLY_BODY, 60),
+        ({"RateLimit-Policy": '"project";q=0;w=3600'}, "", None),
+        ({}, OLDER_HOURLY_BODY, 60),
+        ({}, CONCURRENCY_BODY, None),
+        ({}, "", None),
+    ],
+)
+def test_a_project_may_have_another_limit_than_usual(headers, body, limit):
+    assert hourly_limit(headers, body) == limit
+
+
 def test_each_limit_has_its_own_words():
     said = [str(read_rate_limit({}, body)) for body in (HOURLY_BODY, CONCURRENCY_BODY, "")]
     assert "hourly" in said[0]
@@ -294,7 +313,7 @@ class GateMachine(RuleBasedStateMachine):
         self.now = 1000.0
         self.in_flight = 0
         self.limit = self.width = limit
-        self.narrowed_at = self.now
+        self.narrowed_at = self.now - 1.0
         self.gate = ConcurrencyGate(limit, recovery=10.0, clock=lambda: self.now, sleep=self.refuse)
 
     def refuse(self, seconds):
@@ -323,11 +342,12 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def narrow(self):
-        self.width = max(1, self.expected() - 1)
-        self.narrowed_at = self.now
+        if self.now - self.narrowed_at >= 1.0:
+            self.width = max(1, self.expected() - 1)
+            self.narrowed_at = self.now
         self.gate.narrow()
 
-    @rule(seconds=st.sampled_from([1.0, 10.0, 25.0, 1000.0]))
+    @rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 25.0, 1000.0]))
     def pass_time(self, seconds):
         self.now += seconds
 
@@ -360,14 +380,24 @@ def test_the_gate_lets_the_next_one_in_when_a_slot_is_given_back():
 
 
 def test_a_narrowed_gate_widens_by_one_each_recovery():
-    now = 0.0
+    now = -8.0
     gate = ConcurrencyGate(5, recovery=10.0, clock=lambda: now)
-    for _ in range(9):
+    for now in range(-8, 1):  # noqa: B007  (the clock reads it)
         gate.narrow()
     widths = []
     for now in (0.0, 9.9, 10.0, 25.0, 40.0, 1e6):  # noqa: B007  (the clock reads it)
         widths.append(gate.width)  # noqa: PERF401
     assert widths == [1, 1, 2, 3, 5, 5]
+
+
+def test_refusals_that_arrive_together_narrow_the_gate_by_one():
+    now = 0.0
+    gate = ConcurrencyGate(5, clock=lambda: now)
+    widths = []
+    for now in (0.0, 0.0, 0.01, 0.5, 0.99, 1.0, 1.2, 2.5):  # noqa: B007  (the clock reads it)
+        gate.narrow()
+        widths.append(gate.width)
+    assert widths == [4, 4, 4, 4, 4, 3, 3, 2]
 
 
 def test_threads_never_have_more_than_the_limit_in_flight():

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+import re
 import string
 import traceback
 from dataclasses import asdict, dataclass
@@ -178,3 +179,22 @@ def test_no_value_of_a_speaking_parameter_survives(name, value, before):
 )
 def test_a_secret_that_is_not_percent_encoded_or_has_another_name_does_not_survive(uri):
     assert "S3CR3T" not in redact_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "u:hunter2@h/d",
+        "postgresql:u:hunter2@h",
+        "secret:hunter2",
+        "a 'u:hunter2@h/d' b",
+        "u:hun@ter2@h",
+    ],
+)
+def test_what_lacks_its_slashes_or_its_equals_sign_shows_no_secret_either(text):
+    assert not re.search(r"hunter2|ter2", redact_uri(text))
+
+
+@pytest.mark.parametrize("text", ["secret: must be text", "a: b@c", "at 12:30", "me@example.org"])
+def test_a_sentence_stays_as_it_is(text):
+    assert redact_uri(text) == text

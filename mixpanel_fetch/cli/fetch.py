@@ -44,6 +44,14 @@ def command() -> None:
 @click.option("--merge", is_flag=True, help="As --append, but make a missing table.")
 @click.option("--allow-partial", is_flag=True, help="--replace or --merge without failed pages.")
 @click.option("--allow-empty", is_flag=True, help="--replace even when no profile matches.")
+@click.option(
+    "--allow-missing",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    help="Exit with 0 though up to N profiles were announced and never sent.",
+)
+@click.option("--strict", is_flag=True, help="Publish nothing unless all of it adds up.")
 @click.option("--resume", is_flag=True, help="Go on where the table's interrupted run stopped.")
 @click.option("--to", "destination", metavar="URI", help="Where to: NAME://LOCATION?option=value.")
 @click.option("--strategy", metavar="NAME", help="Fetch by this strategy instead.")
@@ -79,6 +87,13 @@ def command() -> None:
     help="How much may be asked for and not landed yet, all pages together.",
 )
 @click.option(
+    "--max-page-bytes",
+    type=SIZE,
+    default="256MiB",
+    show_default=True,
+    help="Refuse a page that is larger.",
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     default=1000,
@@ -91,6 +106,18 @@ def command() -> None:
     default=120.0,
     show_default=True,
     help="Seconds to wait for a quota, in all.",
+)
+@click.option(
+    "--max-concurrency",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Requests under way at once, whatever the strategy; Mixpanel serves five.",
+)
+@click.option(
+    "--shared-quota/--no-shared-quota",
+    default=True,
+    help="Share that limit and the hour's queries with other processes (the default).",
 )
 @click.option("--account", metavar="NAME", help="An account of the configuration file.")
 @format_option
@@ -114,6 +141,9 @@ def profiles(output: Output, /, **given: Any) -> int:
         destination=given["destination"],
         plugins=given["plugins"],
         max_wait=given["max_wait"],
+        max_concurrency=given["max_concurrency"],
+        max_page_bytes=given["max_page_bytes"],
+        shared_quota=given["shared_quota"],
     )
     output.stdout_is_taken = Destination.parse(str(workspace.destination)).location == "-"
     if not given["quiet"]:
@@ -144,6 +174,8 @@ def profiles(output: Output, /, **given: Any) -> int:
                 max_inflight_bytes=given["max_inflight_bytes"],
                 allow_partial=given["allow_partial"],
                 allow_empty=given["allow_empty"],
+                allow_missing=given["allow_missing"],
+                strict=given["strict"],
                 resume=given["resume"],
             )
         except FetchInterruptedError as error:

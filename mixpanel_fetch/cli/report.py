@@ -28,7 +28,8 @@ def result_lines(result: RunResult) -> list[str]:
         head = f"Not published: {pages} came; {result.table} was not changed"
     else:
         head = f"{rows} in {result.table} ({result.destination}), {pages} in {seconds}"
-    return [head, *_details(result), *_failures(result)]
+    rest = ["  the same command with --resume goes on from here"] if result.resumable else []
+    return [head, *_details(result), *_failures(result), *rest]
 
 
 def _details(result: RunResult) -> list[str]:

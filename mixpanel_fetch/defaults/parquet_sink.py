@@ -118,7 +118,7 @@ class ParquetLoad(BaseLoad):
         self._compression, self._row_group_size = compression, row_group_size
         self._workshop = beside(target, run_id)
         self._pages: list[int] = []
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._duplicates = 0
         with self._reporting():
             self._connection = duckdb.connect(
                 config={**_SETTINGS, "temp_directory": str(self._workshop / "overflow")}
@@ -139,12 +139,18 @@ class ParquetLoad(BaseLoad):
         self._bytes += sum(map(len, batch.properties))
         return len(batch)
 
+    def count_duplicates(self) -> int:
+        """Return how many rows gave way to another of their id. Raises StorageError."""
+        with self._reporting():
+            self._duplicates += _number(self._connection.execute(_DELETE_DUPLICATES))
+        return self._duplicates
+
     def commit(self) -> LoadReport:
         """Write the file and put it in its place. Raises StorageError, TableExistsError."""
         finished = self._workshop / "finished.parquet"
         name = str(finished).replace("'", "''")
+        duplicates = self.count_duplicates()
         with self._reporting():
-            duplicates = _number(self._connection.execute(_DELETE_DUPLICATES))
             self._put_in_order()
             self._connection.execute(
                 f"COPY (SELECT distinct_id, properties, last_seen FROM staged) TO '{name}'"

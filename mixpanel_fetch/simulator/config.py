@@ -13,6 +13,7 @@ Presence = Literal["first", "all", "never"]
 OverMaximum = Literal["clamp", "error"]
 Verdict = Literal["accept", "reject"]
 Order = Literal["stable", "shuffled"]
+Counted = Literal["matches", "results"]
 
 _CHOICES: Mapping[str, tuple[object, ...]] = {
     "kind": PROFILE_KINDS,
@@ -21,6 +22,7 @@ _CHOICES: Mapping[str, tuple[object, ...]] = {
     "page_size_over_max": get_args(OverMaximum),
     "cohort_id_as_text": get_args(Verdict),
     "order": get_args(Order),
+    "total_counts": get_args(Counted),
     "auth_failure_status": (400, 401),
 }
 _AT_LEAST: Mapping[str, float] = {
@@ -57,6 +59,7 @@ class SimulatorConfig:
     - `page_size`, when the request names none. `max_page_size`: larger requests are clamped or
       refused (`page_size_over_max`: "clamp", "error").
     - `total_on`, `page_size_on`: which answers carry that field: "first", "all", "never".
+    - `total_counts`: "matches", or "results": only those of the page (facts sheet 4.5).
     - `order` of a session's rows: "stable", or "shuffled" anew for each session.
     - `snapshot`: whether a session keeps the profiles it was opened on.
     - `session_id_changes`: whether each answer names another (equally good) session id.
@@ -98,6 +101,7 @@ class SimulatorConfig:
     max_page_size: int | None = None
     page_size_over_max: OverMaximum = "clamp"
     total_on: Presence = "first"
+    total_counts: Counted = "matches"
     page_size_on: Presence = "all"
     order: Order = "stable"
     snapshot: bool = True

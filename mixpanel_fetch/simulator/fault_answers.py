@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -19,6 +21,7 @@ _ERRORS: Mapping[int, str] = {
     503: "Service unavailable",
     504: "Gateway timeout",
 }
+_BLANKS = b" " * (1024 * 1024)
 _HTML = b"<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>\n"
 
 
@@ -41,7 +44,7 @@ def answer_of(fault: Fault, request: Request, limits: Limits) -> Answer:
 def spoiled(answer: Answer, fault: Fault) -> Answer:
     """Give an answer with its body spoiled by a fault of one of the BODY_KINDS, if it is one."""
     spoil = _SPOILERS.get(fault.kind)
-    return answer if spoil is None else spoil(answer)
+    return answer if spoil is None else spoil(answer, fault)
 
 
 def _error_of(fault: Fault) -> ApiError:
@@ -56,20 +59,32 @@ def _error_of(fault: Fault) -> ApiError:
     return ApiError(fault.code, _ERRORS.get(fault.code, f"simulated status {fault.code}"))
 
 
-def _cut_json(answer: Answer) -> Answer:
+def _cut_json(answer: Answer, _: Fault) -> Answer:
     return replace(answer, body=answer.body[: len(answer.body) // 2])
 
 
-def _as_list(answer: Answer) -> Answer:
+def _as_list(answer: Answer, _: Fault) -> Answer:
     return replace(answer, body=b"[" + answer.body + b"]")
 
 
-def _not_gzip(answer: Answer) -> Answer:
+def _not_gzip(answer: Answer, _: Fault) -> Answer:
     return answer.with_headers({"Content-Encoding": "gzip"})
 
 
-_SPOILERS: Mapping[str, Callable[[Answer], Answer]] = {
+def _bomb(answer: Answer, fault: Fault) -> Answer:
+    zipped = answer.headers.get("Content-Encoding") == "gzip"
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    packed = [packer.compress(gzip.decompress(answer.body) if zipped else answer.body)]
+    full, rest = divmod(fault.size, len(_BLANKS))
+    packed += [packer.compress(_BLANKS) for _ in range(full)]
+    packed += [packer.compress(_BLANKS[:rest]), packer.flush()]
+    spoiled = replace(answer, body=b"".join(packed))
+    return spoiled.with_headers({"Content-Encoding": "gzip"})
+
+
+_SPOILERS: Mapping[str, Callable[[Answer, Fault], Answer]] = {
     "bad_json": _cut_json,
     "not_object": _as_list,
     "bad_gzip": _not_gzip,
+    "bomb": _bomb,
 }

@@ -12,7 +12,7 @@ RATE_LIMIT_KINDS = frozenset({"429_hourly", "429_concurrency", "429_load_shed"})
 ANSWER_KINDS = STATUS_KINDS | RATE_LIMIT_KINDS | {"status", "expired_session", "html", "redirect"}
 PAGE_KINDS = frozenset({"empty", "short", "wrong_page", "duplicates"})
 FIELD_KINDS = frozenset({"missing_field", "wrong_type", "big"})
-BODY_KINDS = frozenset({"bad_json", "not_object", "bad_gzip"})
+BODY_KINDS = frozenset({"bad_json", "not_object", "bad_gzip", "bomb"})
 WIRE_KINDS = frozenset({"slow", "drip", "hang", "close", "reset", "reset_midway", "truncate"})
 FAULT_KINDS = ANSWER_KINDS | PAGE_KINDS | FIELD_KINDS | BODY_KINDS | WIRE_KINDS
 
@@ -36,7 +36,8 @@ class Fault:
     - `rows`: how many rows "short" drops and "duplicates" repeats from the page before, in place
       of its own (1).
     - `location`: where "redirect" (a 302) leads; by default to the same address again.
-    - `size`: how many bytes "big" adds to the answer (16 MiB).
+    - `size`: how many bytes "big" adds to the answer, and "bomb" to what its gzip body unfolds to,
+      a thousand to one (16 MiB).
 
     Raises ValueError for an unknown kind or a count below zero.
     """

@@ -72,13 +72,15 @@ def page_fields(
     """Give the fields of a page's answer as JSON texts, in their order."""
     index = page.index + (fault is not None and fault.kind == "wrong_page")
     slices = _slices(page, index, fault)
+    rows = sum(stop - start for start, stop in slices)
+    total = len(page.selection) if config.total_counts == "matches" else rows
     parts = [cache.rows(page.selection, start, stop, page.names) for start, stop in slices]
     fields = {
         "page": _text(index),
         "page_size": _text(page.size),
         "session_id": _text(page.session_id),
         "status": _text("ok"),
-        "total": _text(len(page.selection)),
+        "total": _text(total),
         "results": b"".join((b"[", b",".join(part for part in parts if part), b"]")),
     }
     if not _is_present(config.page_size_on, page.index):

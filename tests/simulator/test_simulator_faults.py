@@ -86,6 +86,15 @@ def test_bad_gzip(client, make):
         client.ask(simulator)
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_bomb_unfolds_to_a_good_answer_and_a_lot_of_blanks(client, make, zipped):
+    with make(Fault(1, "bomb", size=3_000_000), gzip=zipped) as simulator:
+        response = second_page(client, simulator)
+    assert int(response.headers["Content-Length"]) < 20_000
+    assert len(response.content) > 3_000_000
+    assert len(response.json()["results"]) == 10
+
+
 def test_empty(client, make):
     with make(Fault(1, "empty")) as simulator:
         answer = second_page(client, simulator).json()

@@ -44,6 +44,11 @@ def test_total_is_where_the_switch_says(client, total_on, present):
     assert ["total" in first, "total" in second] == present
 
 
+def test_total_may_count_the_rows_of_its_page_alone(client):
+    with EngageSimulator(profiles=12, page_size=5, total_counts="results") as simulator:
+        assert client.ask(simulator).json()["total"] == 5
+
+
 def test_page_size_can_be_left_out(client):
     with EngageSimulator(profiles=12, page_size_on="never") as simulator:
         assert "page_size" not in client.ask(simulator).json()

@@ -124,7 +124,7 @@ class Ledger:
         ):
             pages.setdefault(run_id, []).append(PageEntry(*page))
         rows = self._db.execute(
-            f"SELECT {_RUN_COLUMNS} FROM {self._runs} ORDER BY started_at DESC, run_id DESC"
+            f"SELECT {_RUN_COLUMNS} FROM {self._runs} ORDER BY started_at DESC, rowid DESC"
         )
         return [_entry(row, pages.get(row[0], ())) for row in rows]
 

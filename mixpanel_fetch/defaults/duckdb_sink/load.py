@@ -97,6 +97,12 @@ class DuckDBLoad:
                 self._budget.lift()
                 return self._publish()
 
+    def count_duplicates(self) -> int:
+        """Return how many rows gave way to another of their id. Raises StorageError."""
+        with failures.translated(f"cannot count what came twice for {self._name}"):
+            self._staging.add_key()
+            return self._ledger.duplicate_rows(self._run.run_id)
+
     def suspend(self) -> None:
         """Keep staging and ledger for a resume; the table stays as it was."""
         # A run that still says "running" resumes just as well, and after a fatal error the

@@ -1,0 +1,82 @@
+"""The end of a run's load: published, kept for a resume, or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mixpanel_fetch.errors import MixpanelFetchError
+from mixpanel_fetch.model import LoadReport, RunInfo
+from mixpanel_fetch.plan import Plan
+from mixpanel_fetch.protocols import TableLoad
+from mixpanel_fetch.runthread import RunThread
+from mixpanel_fetch.tally import Tally
+
+_GLANCE = 0.1  # seconds between two looks at whether to stop
+
+
+class Publication:
+    """What is done with one load in the end. Use from the thread and hub of the run."""
+
+    def __init__(self, plan: Plan, thread: RunThread, load: TableLoad) -> None:
+        self._plan = plan
+        self._thread = thread
+        self._load = load
+        self._committed = False
+
+    def objection(self, run: RunInfo, tally: Tally) -> str | None:
+        """Return why what landed must not be published, or None."""
+        tolerance = self._plan.tolerance
+        objection = tolerance.objection(run, tally)
+        count = getattr(self._load, "count_duplicates", None)
+        if objection is not None or count is None or not tolerance.strict:
+            return objection
+        duplicates: int = self._thread.call(self._plan.sink.call, count)
+        return f"{duplicates:,} rows came twice" if duplicates else None
+
+    def publish(self) -> LoadReport | None:
+        """Commit; None when that was interrupted. Raises what the sink raises."""
+        pending = self._thread.submit(self._commit)
+        told = False
+        while not pending.wait(_GLANCE):
+            if self._plan.is_cancelled and not told:
+                told = True
+                interrupt(self._plan)
+        try:
+            return pending.result() or LoadReport()
+        except MixpanelFetchError:
+            if told:
+                return None
+            raise
+
+    def keep(self) -> None:
+        """Keep what landed for a resume where the sink can, else drop it; the table is as it was.
+
+        Raises what the sink raises.
+        """
+        self._undo(getattr(self._load, "suspend", self._load.abort))
+
+    def drop(self) -> None:
+        """Keep nothing of what landed; the table is as it was. Raises what the sink raises."""
+        self._undo(self._load.abort)
+
+    def _undo(self, undo: Callable[[], None]) -> None:
+        self._thread.call(self._undone, undo)
+
+    # In the run's thread, and so one after the other: what is published stays so.
+
+    def _commit(self) -> LoadReport | None:
+        report: LoadReport | None = self._plan.sink.call(self._load.commit)
+        self._committed = True
+        return report
+
+    def _undone(self, undo: Callable[[], None]) -> None:
+        if not self._committed:
+            self._plan.sink.call(undo)
+
+
+def interrupt(plan: Plan) -> None:
+    """Have the sink end soon what it is about, if it can."""
+    stop: Any = getattr(plan.sink.engine, "interrupt", None)
+    if stop is not None:
+        stop()

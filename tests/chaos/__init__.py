@@ -1,0 +1,1 @@
+"""Random schedules of faults and kills, and a judge of what each leaves: see CONTRIBUTING.md."""
