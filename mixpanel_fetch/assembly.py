@@ -133,12 +133,13 @@ class Assembler:
     ) -> NamedTransform:
         if registered is None or not isinstance(given, str):
             label = getattr(given, "__qualname__", type(given).__name__)
-            return NamedTransform(label, label, given)  # type: ignore[arg-type]
+            return NamedTransform(label, label + _own_identity(given), given)  # type: ignore[arg-type]
         _, mark, argument = given.partition(":")
         options = self._options(registered, shares)
         function = registered.make(argument if mark else None, options=options)
         # A digest: options may hold a key, and an identity is stored with the run.
-        digest = sha256(repr((given, sorted(options.items()))).encode()).hexdigest()[:16]
+        parts = (given, sorted(options.items()), _own_identity(function))
+        digest = sha256(repr(parts).encode()).hexdigest()[:16]
         label = redact_uri(given)
         identity = f"{label} ({registered.provider}, {digest})"
         return NamedTransform(label, identity, function, registered)
@@ -164,6 +165,11 @@ class Assembler:
     ) -> dict[str, Any]:
         given = options_for(self._settings, plugin.spec.name, plugin.option_names())
         return given | shares[str(plugin)]
+
+
+def _own_identity(transform: object) -> str:
+    """Return what a transform says tells it apart from others of the same name and options."""
+    return str(getattr(transform, "identity", ""))
 
 
 def _share_out(

@@ -72,6 +72,9 @@ Transform = Callable[[Batch], "Batch | None"]
 Returns a new batch, or None to keep nothing of the page. Must not change its input. What it
 raises fails that page and is not tried again. Working on the batch's columns costs next to nothing;
 ``Batch.rows`` and ``Batch.from_rows`` read and write each row's JSON, a few microseconds a row.
+
+Optional: an attribute ``identity: str``, what tells it apart beyond its argument and options (the
+digest of a key, never a secret): a run is not resumed with another one.
 """
 
 

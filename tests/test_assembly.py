@@ -255,6 +255,18 @@ def test_the_identity_of_a_transform_never_holds_a_key(assemble):
     assert "hunter2" not in str(plan.fingerprint(settings, 1000))
 
 
+def test_a_transform_may_say_what_else_tells_it_apart(assemble):
+    class Keyed:
+        def __init__(self, identity):
+            self.identity = identity
+
+        def __call__(self, batch):
+            return batch
+
+    one, other = (assemble(transforms=[Keyed(key)]).transforms[0] for key in ("key 1", "key 2"))
+    assert one.identity != other.identity
+
+
 def test_the_identity_of_a_transform_differs_with_its_key(assemble):
     one, other = (identity(assemble, options={"key": key}) for key in ("first", "second"))
     assert one != other
