@@ -116,12 +116,16 @@ class Batch:
     value has the very bytes that Mixpanel sent. ``last_seen``: aware datetimes in UTC, or None.
     ``$last_seen`` is absent from ``properties`` exactly where ``last_seen`` holds that instant.
 
+    ``note`` is the core's own remark on the page. A sink that can resume keeps it with the page,
+    and gives it back in :attr:`~mixpanel_fetch.model.RunRecord.notes`; others leave it alone.
+
     Treat a batch and its lists as read-only: a transform returns a new one.
     """
 
     distinct_ids: list[str] = field(default_factory=list)
     properties: list[bytes] = field(default_factory=list)
     last_seen: list[datetime | None] = field(default_factory=list)
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.distinct_ids) == len(self.properties) == len(self.last_seen):

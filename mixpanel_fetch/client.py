@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +15,7 @@ from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, RateLimitErro
 from mixpanel_fetch.hour import HourlyBudget
 from mixpanel_fetch.model import REGIONS, Credentials, ProfileQuery
 from mixpanel_fetch.protocols import Gate
-from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy
+from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy, given_up
 from mixpanel_fetch.secret import Secret
 from mixpanel_fetch.sharing import share
 from mixpanel_fetch.sizes import MIB
@@ -36,13 +34,12 @@ class ClientSettings:
     ``max_concurrency`` is how many requests may be in flight (Mixpanel serves five at once);
     ``max_page_bytes`` is what the body of one page may come to, decoded; ``shared_quota`` says
     whether requests in flight, and in the hour, are counted together with the user's other
-    processes;
-    ``verify`` is a CA bundle's path; ``trust_environment`` says whether proxies and CA bundles of
-    the usual environment variables count.
+    processes; ``verify`` is a CA bundle's path; ``trust_environment`` says whether proxies and CA
+    bundles of the usual environment variables count.
     """
 
     credentials: Credentials
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     read_timeout: float = 120.0
     max_concurrency: int = 5
@@ -53,8 +50,7 @@ class ClientSettings:
     trust_environment: bool = True
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_web_address(self.origin):
             raise ConfigError("the API base URL must start with http:// or https:// and a host")
         if self.max_concurrency < 1:
             raise ConfigError("max_concurrency must be at least 1")
@@ -180,7 +176,7 @@ class EngageConnection:
                 failed = quotas if by_quota else faults
                 wait = self._settings.retry.wait_before_retry(error, failed, waited)
                 if wait is None:
-                    raise _given_up(error, attempts) from None
+                    raise given_up(error, attempts) from None
                 if isinstance(error, RateLimitError) and error.limit == "concurrency":
                     self._gate.narrow()
                 log.info("%s: %s; trying again in %.1f s", what, error, wait)
@@ -218,27 +214,6 @@ class EngageConnection:
             raise
         self._hour.settle(asked, answer)
         return answer
-
-
-def _given_up(
-    error: MixpanelFetchError, attempts: int, now: datetime | None = None
-) -> MixpanelFetchError:
-    """Return ``error`` with what a person should know when nothing more is tried."""
-    error.attempts = attempts
-    if isinstance(error, RateLimitError):
-        when = _come_back(error.retry_after, now or datetime.now().astimezone())
-        error.args = (f"{error}; {when}, or allow a longer --max-wait",)
-    elif attempts > 1:
-        error.args = (f"{error} (tried {attempts} times)",)
-    return error
-
-
-def _come_back(seconds: float | None, now: datetime) -> str:
-    if seconds is None or seconds < 60:
-        return "try again later"
-    # The clock shows no seconds: rounded down, it would name a time that is too early.
-    moment = now + timedelta(seconds=seconds + 59)
-    return f"come back in {math.ceil(seconds / 60)} min (at {moment:%H:%M %z})"
 
 
 class MixpanelAPIClient:
@@ -310,6 +285,14 @@ class MixpanelAPIClient:
         query = ProfileQuery(where, cohort_id, properties)
         with self.connect() as connection:
             return connection.fetch_document(query, page, session_id, page_size)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, a port that is none
+        return False
 
 
 def _as_secret(value: str | Secret | None) -> Secret | None:

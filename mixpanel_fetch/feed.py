@@ -25,7 +25,7 @@ from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.protocols import PageSource, TableLoad
 from mixpanel_fetch.runthread import Mailbox, RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages
-from mixpanel_fetch.tally import STOPPING, Settled
+from mixpanel_fetch.tally import STOPPING, Settled, noted
 
 _END = None
 _MORE = object()
@@ -59,7 +59,7 @@ class Lander:
         batches = []
         for page in pages:
             try:
-                batches.append((page, self._plan.transformed(page.batch)))
+                batches.append((page, noted(page, self._plan.transformed(page.batch))))
             except MixpanelFetchError as error:
                 failure = PageFailure(page.index, "transform", error, page.attempts)
                 settled.append(Settled.of_page(page, failure=failure))

@@ -78,8 +78,8 @@ class ProfileQuery:
             raise ConfigError("the where expression is empty; leave it out to fetch every profile")
         if self.cohort_id is not None:
             cohort = str(self.cohort_id).strip()
-            if not (cohort.isascii() and cohort.isdigit()):
-                raise ConfigError(f"cohort must be an integer id, not {self.cohort_id!r}")
+            if not (cohort.isascii() and cohort.isdigit() and len(cohort) < 20):
+                raise ConfigError(f"cohort must be an integer id, not {cohort[:40]!r}")
             object.__setattr__(self, "cohort_id", cohort)
         if self.output_properties is not None:
             if not isinstance(self.output_properties, (tuple, list)):
@@ -88,6 +88,8 @@ class ProfileQuery:
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise ConfigError("output_properties needs at least one name, and no empty one")
             object.__setattr__(self, "output_properties", names)
+        if not all(map(_is_text, (self.where or "", *(self.output_properties or ())))):
+            raise ConfigError("the query is not text in UTF-8")
 
     def form(self) -> dict[str, str]:
         """Return the form fields of a request (Mixpanel's "Query Profiles" reference).
@@ -110,6 +112,15 @@ class ProfileQuery:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can hold ``value``: the bytes of an argument may have been none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Rejection:
     """A row without a usable id or properties: where it stood in its page, and why it was left."""
@@ -125,7 +136,7 @@ class Page:
 
     ``bytes_received`` is the decoded body's length, ``attempts`` the requests it took,
     ``repaired_values`` how many values no JSON reader would have taken as they were.
-    ``short`` is True when the page stayed under the rows due from it.
+    ``rows_missing``: how many rows due from the page did not come.
     """
 
     index: int
@@ -135,7 +146,7 @@ class Page:
     attempts: int = 1
     rejected: tuple[Rejection, ...] = field(default_factory=tuple)
     repaired_values: int = 0
-    short: bool = False
+    rows_missing: int = 0
 
 
 class UnreadPage(Page):
@@ -148,7 +159,7 @@ class UnreadPage(Page):
     def __init__(
         self, read: Callable[[], tuple[Batch, tuple[Rejection, ...]]], **figures: Any
     ) -> None:
-        defaults = {"bytes_received": 0, "attempts": 1, "repaired_values": 0, "short": False}
+        defaults = {"bytes_received": 0, "attempts": 1, "repaired_values": 0, "rows_missing": 0}
         vars(self).update(defaults | figures, _read=read)
 
     def __getattr__(self, name: str) -> Any:
@@ -248,13 +259,18 @@ RunStatus = Literal["running", "suspended", "partial", "complete", "aborted"]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as a destination remembers it: what it was, how it ended, which pages it holds."""
+    """A run as a destination remembers it: what it was, how it ended, which pages it holds.
+
+    ``notes``: those of the landed pages whose batch carried one, by page index; of a complete run,
+    too.
+    """
 
     info: RunInfo
     status: RunStatus
     landed_pages: frozenset[int] = frozenset()
     total_rows: int | None = None
     finished_at: datetime | None = None
+    notes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def missing_pages(self) -> tuple[int, ...]:

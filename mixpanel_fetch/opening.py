@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -12,11 +12,12 @@ import gevent
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings, EngageConnection
-from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError
+from mixpanel_fetch.errors import FetchInterruptedError
 from mixpanel_fetch.model import Mode, Page, RunInfo, RunRecord
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.runthread import RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages, open_session, reopened_session
+from mixpanel_fetch.tally import noted
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Opened:
     source: EngagePages
     first: list[tuple[Page, Batch]]
     warnings: tuple[str, ...] = ()
+    notes: Mapping[int, str] = field(default_factory=dict)
 
 
 class Opener:
@@ -62,7 +64,8 @@ class Opener:
                 " and project; as far as is known only the first page counts, because the others"
                 " carry its session_id",
             )
-        return Opened(self._describe(source, mode), source, [(page, batch)], warnings)
+        first = (page, noted(page, batch))
+        return Opened(self._describe(source, mode), source, [first], warnings)
 
     def again(self, record: RunRecord) -> Opened:
         """Go on in the session of an interrupted run; asks for nothing yet."""
@@ -71,7 +74,7 @@ class Opener:
         source = reopened_session(
             self._connection, self._settings, run, plan.paging, plan.tolerance.missing
         )
-        return Opened(run, source, [])
+        return Opened(run, source, [], notes=record.notes)
 
     def _first_page(self) -> tuple[EngagePages, Page]:
         plan = self._plan
@@ -120,9 +123,9 @@ class Opener:
         )
 
 
-def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | MixpanelFetchError:
+def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | Exception:
     """Call ``function``; an error is a value, because gevent prints what a greenlet raises."""
     try:
         return function(*args, **kwargs)
-    except MixpanelFetchError as error:
+    except Exception as error:  # noqa: BLE001  (raised again where the value is taken)
         return error

@@ -9,6 +9,7 @@ from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sizes import MIB
 
 AUTO: Literal["auto"] = "auto"
+_MOST = 2**53
 PageSize = int | Literal["auto"]
 
 
@@ -39,6 +40,8 @@ class Paging:
                 raise ConfigError(f"{name} must be a whole number{choice}, not {value!r}")
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}")
+            if value > _MOST:
+                raise ConfigError(f"{name} must be at most {_MOST}")
 
     @property
     def asked(self) -> int | None:

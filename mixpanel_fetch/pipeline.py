@@ -153,6 +153,7 @@ class _Run:
         load: TableLoad = self._sink(begin, run.table, run.mode, run)
         tally.landed |= self._sink(load.landed_pages)
         tally.rows_before = sum(map(session.rows_due, tally.landed))
+        tally.remember(opened.notes)
         feed = Feed(self._plan, self._thread, opened.source, tally.missing)
         feed.start()
         return load, feed
@@ -174,6 +175,7 @@ class _Run:
         """Return the result of a run that is complete already: there is nothing to resume."""
         run = record.info
         tally = Tally(run.total_pages, landed=set(record.landed_pages), rows_before=run.total or 0)
+        tally.remember(record.notes)
         self._warn(f"the run of {run.table} is complete; nothing was fetched")
         report = LoadReport(total_rows=record.total_rows)
         return self._finish(result_type, run, tally, report, published=True)

@@ -5,16 +5,18 @@ Clock, sleep and chance are arguments, so that a test can drive time.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 from mixpanel_fetch.errors import (
+    ConfigError,
     MixpanelFetchError,
     RateLimitError,
     ServerError,
@@ -121,6 +123,12 @@ class RetryPolicy:
     cap: float = 30.0
     chance: Callable[[], float] = random.random
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.max_wait) and self.max_wait >= 0):
+            raise ConfigError("max_wait must be a number of seconds, 0 or more")
+        if self.max_retries < 0:
+            raise ConfigError("max_retries must be 0 or more")
+
     def wait_before_retry(
         self, error: MixpanelFetchError, attempt: int, waited: float
     ) -> float | None:
@@ -150,6 +158,27 @@ class RetryPolicy:
         # A little more than asked: five workers told the same second must not all come then.
         wait = backoff if asked is None or asked > left else asked + backoff * 0.1
         return min(wait, left)
+
+
+def given_up(
+    error: MixpanelFetchError, attempts: int, now: datetime | None = None
+) -> MixpanelFetchError:
+    """Return ``error`` with what a person should know when nothing more is tried."""
+    error.attempts = attempts
+    if isinstance(error, RateLimitError):
+        when = _come_back(error.retry_after, now or datetime.now().astimezone())
+        error.args = (f"{error}; {when}, or allow a longer --max-wait",)
+    elif attempts > 1:
+        error.args = (f"{error} (tried {attempts} times)",)
+    return error
+
+
+def _come_back(seconds: float | None, now: datetime) -> str:
+    if seconds is None or seconds < 60:
+        return "try again later"
+    # The clock shows no seconds: rounded down, it would name a time that is too early.
+    moment = now + timedelta(seconds=seconds + 59)
+    return f"come back in {math.ceil(seconds / 60)} min (at {moment:%H:%M %z})"
 
 
 class ConcurrencyGate:

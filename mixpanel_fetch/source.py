@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, replace
 
 from mixpanel_fetch.client import ClientSettings, EngageConnection
@@ -87,14 +88,25 @@ class EngagePages:
         return page
 
     def _fetch(self, index: int) -> Page:
-        page, size, attempts = self._fetch_once(index)
-        due = self.session.rows_due(index)
-        if page.rows_received < due:
-            again, size_again, more_attempts = self._fetch_once(index)
+        return self.completed(*self._fetch_once(index))
+
+    def completed(self, page: DecodedPage, size: int, attempts: int) -> Page:
+        """Return a page that came, or a fuller answer where it stays under the rows due."""
+        due = self.session.rows_due(page.index)
+        if page.rows_received < due and self.session.session_id:
+            again, size_again, more_attempts = self._fetch_once(page.index)
             attempts += more_attempts
             if again.rows_received > page.rows_received:
                 page, size = again, size_again
-        return _page(page, size, attempts, short=page.rows_received < due)
+        return UnreadPage(
+            page.read,
+            index=page.index,
+            rows_received=page.rows_received,
+            bytes_received=size,
+            attempts=attempts,
+            repaired_values=page.repaired_values,
+            rows_missing=max(0, due - page.rows_received),
+        )
 
     def attempt(self, index: int) -> Page | PageFailure:
         """Return page ``index``, or its failure as a value."""
@@ -198,22 +210,23 @@ def open_session(
     had, ServerError when it does not say what a fetch needs to know.
     """
     paging = paging or Paging()
-    session, page = _first_page(connection, query, paging.asked)
+    session, first = _first_page(connection, query, paging.asked)
     better = paging.better_size(
         total=session.total,
         page_size=session.page_size,
-        rows=page.rows_received,
-        size=page.bytes_received,
+        rows=first[0].rows_received,
+        size=first[1],
         workers=workers,
     )
     if better is not None:
         log.info("starting over with pages of %d profiles, not %d", better, session.page_size)
         try:
-            session, page = _first_page(connection, query, better)
+            session, first = _first_page(connection, query, better)
         except QueryError as error:  # what it costs was known; what is there is good enough
             log.info("staying with pages of %d profiles: %s", session.page_size, error)
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
     pages = EngagePages(connection, settings, query, session, inflight=inflight, may_miss=may_miss)
+    page = pages.completed(*first)
     if page.rows_received >= session.page_size >= session.total and session.session_id:
         pages.look_for_more()
     inflight.arrived(0, page.bytes_received)
@@ -237,15 +250,14 @@ def reopened_session(
 
 def _first_page(
     connection: EngageConnection, query: ProfileQuery, page_size: int | None
-) -> tuple[EngageSession, Page]:
+) -> tuple[EngageSession, tuple[DecodedPage, int, int]]:
     decoded, size, attempts = connection.fetch_page(
         query, 0, page_size=page_size, check=_check_first_page
     )
     envelope = decoded.envelope
     total = max(envelope.total or 0, decoded.rows_received)
     session = EngageSession(envelope.session_id, total, envelope.page_size or 1, page_size)
-    short = decoded.rows_received < session.rows_due(0)
-    return session, _page(decoded, size, attempts, short=short)
+    return session, (decoded, size, attempts)
 
 
 def _check_first_page(page: DecodedPage) -> None:
@@ -262,17 +274,7 @@ def _check_first_page(page: DecodedPage) -> None:
 def _check_page(page: DecodedPage, index: int, due: int, may_miss: int = 0) -> None:
     if page.envelope.page not in {None, index}:
         raise ServerError(f"Mixpanel answered with page {page.envelope.page} instead of {index}")
+    if page.rows_received > (page.envelope.page_size or sys.maxsize):
+        raise ServerError(f"page {index} has more rows than its own page_size")
     if page.rows_received == 0 and due > may_miss:
         raise ServerError(f"page {index} came empty where {due:,} rows are due")
-
-
-def _page(decoded: DecodedPage, size: int, attempts: int, *, short: bool) -> Page:
-    return UnreadPage(
-        decoded.read,
-        index=decoded.index,
-        rows_received=decoded.rows_received,
-        bytes_received=size,
-        attempts=attempts,
-        repaired_values=decoded.repaired_values,
-        short=short,
-    )

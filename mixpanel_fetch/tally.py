@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.errors import (
     AuthenticationError,
     PaymentRequiredError,
@@ -30,7 +33,7 @@ class Settled:
     rows_dropped: int = 0
     rejected: int = 0
     repaired_values: int = 0
-    short: bool = False
+    rows_missing: int = 0
     failure: PageFailure | None = None
 
     @classmethod
@@ -42,7 +45,7 @@ class Settled:
             rows_received=page.rows_received,
             rejected=len(page.rejected),
             repaired_values=page.repaired_values,
-            short=page.short,
+            rows_missing=page.rows_missing,
             **outcome,
         )
 
@@ -50,6 +53,13 @@ class Settled:
     def of_failure(cls, failure: PageFailure) -> Settled:
         """Return the figures of a page that never came."""
         return cls(index=failure.index, attempts=failure.attempts, failure=failure)
+
+
+def noted(page: Page, batch: Batch) -> Batch:
+    """Return ``batch``, what ``page`` was transformed to, with what a resume must know of it."""
+    facts = {"missing": page.rows_missing, "rejected": len(page.rejected)}
+    note = json.dumps(facts) if any(facts.values()) else ""
+    return batch if note == batch.note else replace(batch, note=note)
 
 
 @dataclass
@@ -80,7 +90,7 @@ class Tally:
             before = self.failures.get(page.index)
             attempts = page.attempts + (before.attempts if before else 0)
             self.failures[page.index] = replace(page.failure, attempts=attempts)
-        if page.short:
+        if page.rows_missing:
             self.short.append(page.index)
         self.rows_landed += page.rows_landed
         self.rows_received += page.rows_received
@@ -93,6 +103,15 @@ class Tally:
     def missing(self) -> tuple[int, ...]:
         """The pages that did not land, in order: failed, or never asked for."""
         return tuple(i for i in range(self.total_pages) if i not in self.landed)
+
+    def remember(self, notes: Mapping[int, str]) -> None:
+        """Take in what earlier tries of this run noted of the pages that landed."""
+        for index, note in notes.items():
+            facts = json.loads(note)
+            self.rows_before -= facts["missing"]
+            self.rejected += facts["rejected"]
+            if facts["missing"]:
+                self.short.append(index)
 
     def take_up_again(self) -> list[int]:
         """Return the pages that failed in the fetch and may come when asked for once more.

@@ -306,3 +306,26 @@ def test_a_page_that_is_empty_in_the_middle_is_named(engage_simulator, fetch, pa
     result = fetch(simulator, max_retries=1)
     assert (result.exit_code, result.failed_page_indices) == (len(failed), failed)
     assert count(path) == 1000 - 100 * len(failed)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_resume_remembers_what_earlier_tries_lacked(engage_simulator, fetch, path, fails):
+    faults = [Fault(1, "short", times=4, rows=7)] + [Fault(3, "404", times=None)] * fails
+    profiles = [{"$distinct_id": f"u{n}", "$properties": {}} for n in range(499)]
+    simulator = engage_simulator(
+        profiles=[*profiles, {"$properties": {}}], page_size=100, faults=faults
+    )
+    first = fetch(simulator)
+    assert (first.exit_code, first.missing_rows, first.rejected_rows) == (1, 7 + 100 * fails, 1)
+    simulator.set_faults([])
+    result = fetch(simulator, resume=True)
+    assert (result.exit_code, result.missing_rows, result.rejected_rows) == (1, 7, 1)
+    assert (result.short_pages, count(path), result.failed_pages) == ((1,), 492, 0)
+    assert fetch(simulator, resume=True).missing_rows == 7
+
+
+def test_a_short_first_page_is_asked_for_once_more(engage_simulator, fetch, path):
+    simulator = engage_simulator(profiles=500, page_size=100, faults=[Fault(0, "short", rows=7)])
+    result = fetch(simulator)
+    assert (result.exit_code, result.retries, count(path)) == (0, 1, 500)
+    assert simulator.stats.counted_queries == 1

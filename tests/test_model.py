@@ -232,7 +232,7 @@ def test_a_page_is_read_when_its_rows_are_first_looked_at_and_once():
         return Batch(["a"], [b"{}"], [None]), (Rejection(3, 1, "no id"),)
 
     page = unread(read, attempts=2)
-    assert (page.index, page.rows_received, page.attempts, page.short) == (3, 2, 2, False)
+    assert (page.index, page.rows_received, page.attempts, page.rows_missing) == (3, 2, 2, 0)
     assert calls == []
     assert len(page.rejected) == 1
     assert page.batch.distinct_ids == ["a"]

@@ -18,7 +18,7 @@ from mixpanel_fetch.model import Credentials, ProfileQuery
 from mixpanel_fetch.quota import LONGEST_SANE_WAIT, ConcurrencyGate, RetryPolicy
 from mixpanel_fetch.transport import Answer
 
-unhurried = settings(max_examples=80, deadline=None, database=None)
+unhurried = settings(max_examples=40, deadline=None, database=None)
 PAGE = b'{"results": [], "total": 0, "page": 0, "page_size": 10, "session_id": "s"}'
 
 

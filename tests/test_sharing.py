@@ -20,10 +20,10 @@ import gevent
 import pytest
 
 from mixpanel_fetch import MixpanelAPIClient, RateLimitError, ServerError, TransportError
-from mixpanel_fetch.client import ClientSettings, EngageConnection, _given_up
+from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.hour import HOUR, HourlyBudget
 from mixpanel_fetch.model import Credentials, ProfileQuery
-from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy
+from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy, given_up
 from mixpanel_fetch.shared_files import SharedFiles
 from mixpanel_fetch.sharing import SharedGate, SharedSlots, is_loopback, quota_name, share
 from mixpanel_fetch.simulator import SimulatorProcess
@@ -674,7 +674,7 @@ def test_a_short_wait_is_waited_out():
 )
 def test_giving_up_names_the_time_to_come_back(seconds, words):
     now = datetime(2026, 1, 31, 13, 53, tzinfo=timezone(timedelta(hours=2)))
-    error = _given_up(RateLimitError("used up", retry_after=seconds), 1, now)
+    error = given_up(RateLimitError("used up", retry_after=seconds), 1, now)
     assert str(error) == f"used up; {words}, or allow a longer --max-wait"
 
 

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {} (
 _PAGES = """
 CREATE TABLE IF NOT EXISTS {} (
     run_id VARCHAR, page_index BIGINT, "rows" BIGINT, duplicate_rows BIGINT,
-    repaired_values BIGINT, published BOOLEAN, landed_at TIMESTAMP
+    repaired_values BIGINT, published BOOLEAN, note VARCHAR, landed_at TIMESTAMP
 )"""
 
 
@@ -51,6 +51,7 @@ class PageEntry:
     duplicate_rows: int
     repaired_values: int
     published: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,14 @@ class RunEntry:
         if self.status == "complete":
             # A complete run needs no ledger any more: every page is there.
             landed = frozenset(range(self.info.total_pages))
-        return RunRecord(self.info, self.status, landed, self.report.total_rows, self.finished_at)
+        return RunRecord(
+            info=self.info,
+            status=self.status,
+            landed_pages=landed,
+            total_rows=self.report.total_rows,
+            finished_at=self.finished_at,
+            notes={page.index: page.note for page in self.pages if page.note},
+        )
 
 
 class Ledger:
@@ -119,7 +127,7 @@ class Ledger:
             return []
         pages: dict[str, list[PageEntry]] = {}
         for run_id, *page in self._db.execute(
-            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published'
+            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published, note'
             f" FROM {self._pages} ORDER BY page_index"
         ):
             pages.setdefault(run_id, []).append(PageEntry(*page))
@@ -154,13 +162,13 @@ class Ledger:
         """Note pages, in the transaction of their rows."""
         self._db.execute(
             f"INSERT INTO {self._pages} VALUES"
-            f" {', '.join(['(?, ?, ?, ?, ?, false, ?)'] * len(pages))}",
+            f" {', '.join(['(?, ?, ?, ?, ?, false, ?, ?)'] * len(pages))}",
             [
                 value
                 for page in pages
                 for value in (
                     *(run_id, page.index, page.rows, page.duplicate_rows),
-                    *(page.repaired_values, _now()),
+                    *(page.repaired_values, page.note, _now()),
                 )
             ],
         )
@@ -189,12 +197,13 @@ class Ledger:
             [run_id, status, None if status == "running" else _now()],
         )
 
-    def forget_pages(self, run_id: str) -> None:
-        """Drop the pages of a run."""
-        self._db.execute(f"DELETE FROM {self._pages} WHERE run_id = $1", [run_id])
+    def forget_pages(self, run_id: str, *, but_notes: bool = False) -> None:
+        """Drop the pages of a run, except those with a note where these are to stay."""
+        which = " AND note = ''" if but_notes else ""
+        self._db.execute(f"DELETE FROM {self._pages} WHERE run_id = $1{which}", [run_id])
 
     def finish(self, run_id: str, status: RunStatus, report: LoadReport) -> None:
-        """Note what was published. Pages stay only of a partial run, for its resume."""
+        """Note what was published. Of a run that is complete, only pages with a note stay."""
         self._db.execute(
             f"UPDATE {self._runs} SET total_rows = $2, inserted = $3, updated = $4,"
             " duplicate_rows = $5, repaired_values = $6 WHERE run_id = $1",
@@ -209,7 +218,7 @@ class Ledger:
                 f"UPDATE {self._pages} SET published = true WHERE run_id = $1", [run_id]
             )
         else:
-            self.forget_pages(run_id)
+            self.forget_pages(run_id, but_notes=True)
 
 
 def _entry(row: Sequence[Any], pages: Sequence[PageEntry]) -> RunEntry:

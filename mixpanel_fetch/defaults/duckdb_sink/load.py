@@ -202,4 +202,4 @@ class DuckDBLoad:
 
 
 def _entry(page: Rows, duplicates: int = 0) -> PageEntry:
-    return PageEntry(page.page, len(page), duplicates, page.repaired)
+    return PageEntry(page.page, len(page), duplicates, page.repaired, note=page.note)

@@ -48,6 +48,7 @@ class Rows:
     properties: list[bytes]
     instants: list[int | None]
     repaired: int = 0
+    note: str = ""
 
     @classmethod
     def of(cls, page: int, batch: Batch) -> Rows:
@@ -64,7 +65,7 @@ class Rows:
             raise _first_unreadable(page, batch) from None
         if len(batch) and properties.count(_SEPARATOR) != len(batch) - 1:
             raise _first_unreadable(page, batch)
-        rows = cls(page, batch.distinct_ids, batch.properties, instants)
+        rows = cls(page, batch.distinct_ids, batch.properties, instants, note=batch.note)
         # DuckDB's client cannot take a lone surrogate, and its versions differ in how they say so.
         return rows if _encodes(ids) else rows._with_sound_ids()
 
