@@ -48,6 +48,13 @@ def test_every_module_is_in_the_wheel(wheel):
     assert modules <= set(wheel.namelist())
 
 
+def test_every_template_of_a_new_plugin_is_in_the_wheel(wheel):
+    folder = ROOT / "mixpanel_fetch" / "cli" / "templates"
+    templates = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert len(templates) == 14
+    assert templates <= set(wheel.namelist())
+
+
 def test_the_metadata_says_licence_and_python(wheel):
     text = wheel.read(f"mixpanel_fetch-{__version__}.dist-info/METADATA").decode()
     assert "License-Expression: MIT" in text

@@ -10,6 +10,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
+from operator import ne
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ from mixpanel_fetch.hookspecs import (
     TransformSpec,
     hookimpl,
 )
-from mixpanel_fetch.model import Mode, Page, PageFailure, RunInfo
+from mixpanel_fetch.model import LoadReport, Mode, Page, PageFailure, RunInfo
 from mixpanel_fetch.protocols import PageSource, Transform
 
 
@@ -60,18 +61,23 @@ class CsvLoad(BaseLoad):
         self.file = self.part.open("w", newline="", encoding="utf-8")
         self.writer = csv.writer(self.file)
         self.writer.writerow(["distinct_id", "properties", "last_seen"])
+        self.rows = self.repaired = 0
 
     def write(self, page_index: int, batch: Batch) -> int:
-        """Write one page; returns its rows."""
+        """Write one page; returns its rows. CSV knows no NUL: in an id it becomes U+FFFD."""
+        ids = [one.replace("\0", "\ufffd") for one in batch.distinct_ids]
+        self.repaired += sum(map(ne, ids, batch.distinct_ids))
+        self.rows += len(batch)
         properties = (text.decode() for text in batch.properties)
         seen = (moment.isoformat() if moment else "" for moment in batch.last_seen)
-        self.writer.writerows(zip(batch.distinct_ids, properties, seen, strict=True))
+        self.writer.writerows(zip(ids, properties, seen, strict=True))
         return len(batch)
 
-    def commit(self) -> None:
+    def commit(self) -> LoadReport:
         """Give the file its name, now that it is whole."""
         self.file.close()
         self.part.rename(self.path)
+        return LoadReport(total_rows=self.rows, repaired_values=self.repaired)
 
     def abort(self) -> None:
         """Leave nothing behind."""

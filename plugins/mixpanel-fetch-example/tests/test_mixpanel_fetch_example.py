@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import mixpanel_fetch_example
 import pytest
 from marshmallow import ValidationError
 from mixpanel_fetch_example import (
     CsvEngine,
+    CsvLoad,
     EveryOther,
     EveryOtherOptions,
     keep_fraction,
@@ -19,57 +23,103 @@ from mixpanel_fetch_example import (
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.errors import ConfigError, TableExistsError
-from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, RunInfo
-
-SEEN = datetime(2026, 1, 31, tzinfo=timezone.utc)
-RUN = RunInfo(
-    run_id="r1",
-    table="profiles",
-    mode="create",
-    query=ProfileQuery(),
-    session_id="s",
-    total=2,
-    page_size=1000,
-    total_pages=1,
-    transforms=(),
-    fingerprint={},
-    started_at=SEEN,
-    destination="example-csv://profiles.csv",
+from mixpanel_fetch.model import Page, PageFailure
+from mixpanel_fetch.testing import (
+    Row,
+    SinkCase,
+    SinkTests,
+    StrategyCase,
+    StrategyTests,
+    TransformCase,
+    TransformTests,
 )
 
+SEEN = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
-def test_rows_are_in_the_file_after_commit(tmp_path: Path) -> None:
-    path = tmp_path / "profiles.csv"
-    engine = CsvEngine(str(path))
-    engine.check("profiles", "create")
-    load = engine.begin("profiles", "create", RUN)
-    assert load.write(1, Batch(["a,1", 'b "2"'], [b'{"x":1.10}', b"{}"], [SEEN, None])) == 2
-    assert load.write(0, Batch()) == 0
-    assert not path.exists()
-    load.commit()
-    engine.close()
+
+# The conformance kits: what mixpanel-fetch asks of every sink, transform and strategy. `spec` is
+# for a plugin that need not be installed to be tested.
+
+
+def rows_of(path: Path) -> list[Row] | None:
+    """Return what is in a CSV file, None where there is none."""
+    if not path.exists():
+        return None
     with path.open(newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [
-            ["distinct_id", "properties", "last_seen"],
-            ["a,1", '{"x":1.10}', "2026-01-31T00:00:00+00:00"],
-            ['b "2"', "{}", ""],
+        return [
+            {
+                "distinct_id": row["distinct_id"],
+                "properties": json.loads(row["properties"]),
+                "last_seen": datetime.fromisoformat(row["last_seen"]) if row["last_seen"] else None,
+            }
+            for row in csv.DictReader(file)
         ]
 
 
-def test_an_aborted_load_leaves_nothing(tmp_path: Path) -> None:
-    load = CsvEngine(str(tmp_path / "profiles.csv")).begin("profiles", "create", RUN)
-    load.write(0, Batch(["a"], [b"{}"], [None]))
-    load.suspend()
-    assert list(tmp_path.iterdir()) == []
+def without_nul(row: dict[str, Any]) -> Row:
+    """Return a row as a CSV file can hold it: the kit is told where a store differs, and why."""
+    return {**row, "distinct_id": row["distinct_id"].replace("\0", "\ufffd")}
 
 
-def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "pro files.csv"
-    path.touch()
+class TestCsv(SinkTests):
+    @pytest.fixture
+    def case(self, tmp_path: Path) -> SinkCase:
+        return SinkCase(
+            f"example-csv:///{tmp_path}/profiles.csv",
+            spec=register_sinks()[0],
+            rows=lambda table: rows_of(tmp_path / "profiles.csv"),
+            stored=without_nul,
+            unusable=f"example-csv:///{tmp_path}/no-such-directory/profiles.csv",
+        )
+
+
+class TestKeepFraction(TransformTests):
+    @pytest.fixture(params=["0", "0.5", "1"])
+    def case(self, request: pytest.FixtureRequest) -> TransformCase:
+        return TransformCase(f"keep-fraction:{request.param}", spec=register_transforms()[0])
+
+
+class TestEveryOther(StrategyTests):
+    @pytest.fixture(params=["false", "true"])
+    def case(self, request: pytest.FixtureRequest) -> StrategyCase:
+        options = {"odd_first": request.param}
+        return StrategyCase("every-other", spec=register_strategies()[0], options=options)
+
+
+# What is the example's own
+
+
+def test_a_fetch_with_all_three(run_fetch: Callable[..., Any], tmp_path: Path) -> None:
+    result = run_fetch(
+        f"example-csv:///{tmp_path}/profiles.csv",
+        profiles=90,
+        plugins=[mixpanel_fetch_example],
+        strategy="every-other",
+        transforms=["keep-fraction:0.5"],
+        page_size=10,
+    )
+    assert result.exit_code == 0
+    assert 0 < result.total_rows < 90
+    rows = rows_of(tmp_path / "profiles.csv")
+    assert rows is not None
+    assert len(rows) == result.total_rows
+
+
+def test_the_file_is_csv_with_a_header(tmp_path: Path) -> None:
+    load = CsvLoad(tmp_path / "profiles.csv")
+    load.write(1, Batch(["a,1", 'b "2"'], [b'{"x":1.10}', b"{}"], [SEEN, None]))
+    load.commit()
+    assert (tmp_path / "profiles.csv").read_text().splitlines() == [
+        "distinct_id,properties,last_seen",
+        '"a,1","{""x"":1.10}",2026-01-31T00:00:00+00:00',
+        '"b ""2""",{},',
+    ]
+
+
+def test_a_percent_encoded_path_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "pro files.csv").touch()
     with pytest.raises(TableExistsError):
         CsvEngine(f"{tmp_path}/pro%20files.csv").check("profiles", "create")
-    with pytest.raises(ConfigError, match="no directory"):
-        CsvEngine(str(tmp_path / "none" / "profiles.csv")).check("profiles", "create")
 
 
 def test_the_same_share_of_profiles_is_kept_each_time() -> None:

@@ -1,0 +1,9 @@
+"""Every broken sink: importing a module registers those in it."""
+
+from __future__ import annotations
+
+from . import broken_manners, broken_modes, broken_resume, broken_runs, broken_values
+from .registering import BITES
+
+MODULES = (broken_runs, broken_values, broken_modes, broken_resume, broken_manners)
+__all__ = ["BITES", "MODULES"]
