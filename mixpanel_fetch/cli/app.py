@@ -18,7 +18,7 @@ _HOMES = {
 _SUMMARIES = {
     "demo": "Fetch 25,000 made-up profiles, to see how it goes.",
     "fetch": "Fetch profiles from Mixpanel into a store of your own.",
-    "plugins": "See which strategies, transforms and sinks there are.",
+    "plugins": "See which plugins there are, check them, begin one of your own.",
     "runs": "See what a destination remembers of its runs, and what they lack.",
     "simulator": "Serve Mixpanel's Engage API on this machine.",
 }

@@ -17,7 +17,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
         try:
-            size = int(text) if text.isascii() and text.isdigit() else bytes_of(text)
+            size = int(text) if _is_number(text) else bytes_of(text)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if size < 1:
@@ -36,9 +36,13 @@ class _PageSize(click.ParamType):  # type: ignore[type-arg]
         text = str(value)
         if text == "auto":
             return text
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            self.fail(f"{text!r} is neither a whole number from 1 on nor auto", param, ctx)
+        if not (_is_number(text) and int(text) > 0):
+            self.fail(f"{text[:40]!r} is neither a whole number from 1 on nor auto", param, ctx)
         return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 SIZE = _Size()

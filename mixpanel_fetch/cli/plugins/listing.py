@@ -1,4 +1,4 @@
-"""``mp plugins``."""
+"""``mp plugins list``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from typing import Any
 import click
 
 from mixpanel_fetch.cli.output import Output
+from mixpanel_fetch.cli.plugins.shared import files_option, json_option
 
 _COLUMNS = ("name", "kind", "distribution", "version", "status")
 
 
-@click.group(name="plugins")
-def command() -> None:
-    """See which strategies, transforms and sinks there are."""
-
-
-@command.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--plugin", "files", metavar="FILE.py", multiple=True, help="Load a file too.")
+@click.command(name="list")
+@json_option
+@files_option
 @click.pass_obj
 def list_plugins(output: Output, /, as_json: bool, files: tuple[str, ...]) -> None:
     """List what plugins offer, and the plugins that are broken and why."""

@@ -1,0 +1,33 @@
+"""What the commands of ``mp plugins`` share."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from mixpanel_fetch.errors import PluginError
+
+KINDS = ("sink", "transform", "strategy")
+
+files_option = click.option(
+    "--plugin", "files", metavar="FILE.py", multiple=True, help="Load a plugin from a file, too."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+kind_option = click.option(
+    "--kind", type=click.Choice(KINDS), help="Which one, where two kinds share the name."
+)
+
+
+def unknown(host: Any, name: str, kind: str | None) -> PluginError:
+    """Return the error that says that nothing is called ``name``, and what is nearly."""
+    others = sorted({one.kind for one in host.all() if one.spec.name == name})
+    if others:
+        return PluginError(f"no {kind} is called {name!r}; there is a {others[0]} of that name")
+    known = {one.spec.name for one in host.all() if kind in {None, one.kind}}
+    if kind is None:
+        known |= {broken.provider.plugin for broken in host.broken}
+    near = get_close_matches(name.lower(), sorted(known), n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; `mp plugins list` shows all"
+    return PluginError(f"no {kind or 'plugin'} is called {name!r}{hint}")

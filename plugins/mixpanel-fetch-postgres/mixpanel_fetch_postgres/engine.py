@@ -1,0 +1,162 @@
+"""The engine: where tables are, which runs were interrupted, and how a load begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.model import Mode, RunInfo, RunRecord
+from mixpanel_fetch_postgres import CAPABILITIES, catalog, failures, resume
+from mixpanel_fetch_postgres.database import Database, connected
+from mixpanel_fetch_postgres.ledger import INTERRUPTED, Ledger
+from mixpanel_fetch_postgres.load import PostgresLoad
+from mixpanel_fetch_postgres.names import TableName
+from mixpanel_fetch_postgres.options import Target
+from mixpanel_fetch_postgres.staging import create_staging
+
+
+class PostgresEngine:
+    """A :class:`~mixpanel_fetch.protocols.ResumableEngine` over one PostgreSQL database.
+
+    ``location``: ``user:password@host:port/database``. ``options``: ``schema`` (that of a table
+    named without one; default: the first of the search_path) and libpq's connection parameters.
+
+    Connects in ``check`` or ``begin``, and lets go in ``close``. Raises ConfigError for what
+    cannot be a connection.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, location: str, **options: Any) -> None:
+        self._target = Target.of(location, options)
+        self.label = self._target.label
+        self._db: Database | None = None
+
+    def check(self, table: str, mode: Mode) -> None:
+        """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
+
+        From here until ``close`` no other run can write to the table. To resume a run that is
+        partial, check with mode ``merge``: its table is there. Raises ConfigError,
+        TableExistsError, TableNotFoundError.
+        """
+        name = self._name(table)
+        db = self._open()
+        with failures.translated(f"cannot look at table {name}", opening=True):
+            name = catalog.located(db, name)
+            db.hold(name)
+            catalog.admit(db, name, mode)
+
+    def begin(self, table: str, mode: Mode, run: RunInfo) -> PostgresLoad:
+        """Prepare to load ``table``, in the schema ``mixpanel_fetch`` and beside the table.
+
+        With the ``run_id`` of an interrupted run, its staging goes on, unless the run now has
+        another session: then its pages are dropped. Any other interrupted run of the table is
+        superseded. Raises ConfigError, StorageError, TableExistsError, TableNotFoundError.
+        """
+        name = self._name(table)
+        run = replace(run, mode=mode, table=table)
+        db = self._open()
+        with failures.translated(f"cannot prepare table {name}"):
+            name = catalog.located(db, name)
+            db.hold(name)
+            with db.transaction():
+                return _begin(db, name, run)
+
+    def count(self, table: str) -> int | None:
+        """Return the rows of ``table``, None where there is none."""
+        name = self._name(table)
+        with self._visit() as db:
+            name = catalog.located(db, name)
+            if catalog.find_oid(db, name) is None:
+                return None
+            return int(db.value(f"SELECT count(*) FROM {name.sql}"))
+
+    def interrupted(self, table: str) -> RunInfo | None:
+        """Return the run of ``table`` that can go on, or None.
+
+        A run whose staging or table has been changed by hand cannot: its ledger no longer holds.
+        """
+        name = self._name(table)
+        with self._visit() as db:
+            name = catalog.located(db, name)
+            for entry in Ledger(db).entries():
+                if entry.name == name and resume.can_go_on(db, entry):
+                    return entry.info
+            return None
+
+    def runs(self) -> Sequence[RunRecord]:
+        """Return every run, the newest first. ``total_rows`` is None until something is public."""
+        with self._visit() as db:
+            return [entry.record() for entry in Ledger(db).entries()]
+
+    def discard(self, run_id: str) -> None:
+        """Drop an interrupted run: its staging and its ledger. What it published stays.
+
+        Raises ConfigError for a run that is unknown, not interrupted, or at work.
+        """
+        with self._visit() as db:
+            entry = Ledger(db).find(run_id)
+            if entry is None or entry.status not in INTERRUPTED:
+                raise ConfigError(f"there is no interrupted run {run_id}; `mp runs` lists them")
+            db.hold(entry.name)
+            with db.transaction():
+                resume.drop_run(db, entry)
+
+    def interrupt(self) -> None:
+        """End a running statement soon. May be called from any thread, at any time."""
+        db = self._db
+        if db is not None:
+            db.interrupt()
+
+    def close(self) -> None:
+        """Let go of the connection, and of the table. May be called twice."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def _name(self, table: str) -> TableName:
+        return TableName.parse(table, self._target.schema)
+
+    def _open(self) -> Database:
+        if self._db is None:
+            self._db = connected(self._target)
+        self._db.resumes()
+        return self._db
+
+    @contextmanager
+    def _visit(self) -> Iterator[Database]:
+        """Yield the database. Closes what it opened."""
+        was_open = self._db is not None
+        db = self._open()
+        try:
+            with failures.translated("cannot read the database"):
+                yield db
+        finally:
+            if not was_open:
+                self.close()
+
+
+def _begin(db: Database, name: TableName, run: RunInfo) -> PostgresLoad:
+    """Note that a run begins, in one transaction with all that it makes and drops."""
+    ledger = Ledger(db)
+    ledger.alone()
+    entries = ledger.entries()
+    earlier = next((e for e in entries if e.info.run_id == run.run_id), None)
+    if earlier is not None and not resume.goes_on(db, earlier, name, run):
+        earlier = None
+    if earlier is None or not earlier.published:
+        catalog.admit(db, name, run.mode)
+    created_metadata = not ledger.exists()
+    ledger.create()
+    for entry in entries:
+        if entry is not earlier and entry.name == name and entry.status in INTERRUPTED:
+            resume.drop_run(db, entry)
+    if earlier is None:
+        ledger.forget_pages(run.run_id)
+    if earlier is None or earlier.status == "partial":
+        create_staging(db, run.run_id, name)
+    ledger.start(run, name, earlier)
+    return PostgresLoad(db, run, name, earlier=earlier, created_metadata=created_metadata)

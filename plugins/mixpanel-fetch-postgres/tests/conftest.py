@@ -1,0 +1,278 @@
+"""A PostgreSQL of the tests' own, empty for each test; and what tests share: fixture ``kit``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from mixpanel_fetch_postgres.engine import PostgresEngine
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
+
+SEEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+PASSWORD = "pa55 w0rd"
+SECRET = "h!dden-w0rd"  # of connections that are never made
+_MISSING = (
+    "the tests of the postgresql sink start a PostgreSQL of their own and found none; install it"
+    " (Debian: apt-get install postgresql), or set MP_TEST_SKIP_POSTGRES=1 to leave them out"
+)
+
+
+def programs() -> Path | None:
+    """Where initdb and postgres are; the newest version, if there are several."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
+    )
+    for folder in [*reversed(debian), *folders]:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return (folder / "initdb").resolve().parent
+    return None
+
+
+def _unprivileged() -> Any:
+    """The user that PostgreSQL may run as where the tests run as root."""
+    import pwd
+
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+class Server:
+    """A server in a folder of its own, on a free port of 127.0.0.1, as an unprivileged user."""
+
+    def __init__(self, *settings: str) -> None:
+        found = programs()
+        assert found is not None
+        self._programs, self._settings = found, settings
+        self._folder = Path(tempfile.mkdtemp(prefix="mixpanel-fetch-postgres-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # PostgreSQL does not run as root
+            user = _unprivileged()
+            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+        try:
+            self._make()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _make(self) -> None:
+        secret = self._folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o444)
+        self._run("initdb", "-D", "data", "-U", "tester", "-A", "scram-sha-256", "-E", "UTF8",
+                  "--no-sync", "--locale=C", f"--pwfile={secret}")  # fmt: skip
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}",
+                    "max_connections=50", *self._settings]  # fmt: skip
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", "data", "-p", str(self.port)]
+                + [word for setting in settings for word in ("-c", setting)],
+                cwd=self._folder, stdout=log, stderr=log, **self._user,
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self.connect("postgres").close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self._folder / "log").read_text()[-2000:]) from None
+                time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Stop the server; SIGQUIT as a crash would."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(timeout=30)
+
+    def remove(self) -> None:
+        """Stop the server and remove its folder."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop(signal.SIGQUIT)  # nothing of it is needed any more
+        shutil.rmtree(self._folder)
+
+    def connect(self, database: str, **changes: Any) -> psycopg.Connection[Any]:
+        """Connect beside the sink."""
+        given = {"user": "tester", "password": PASSWORD, "connect_timeout": 5, **changes}
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, dbname=database, autocommit=True, **given
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._programs / program, *arguments], cwd=self._folder, check=True,
+            capture_output=True, **self._user,
+        )  # fmt: skip
+
+
+class Place:
+    """A database for one test: how the sink reaches it, and how the test looks into it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server, self.name = server, name
+        self.location = f"tester:pa55%20w0rd@127.0.0.1:{server.port}/{name}"
+        self.uri = f"postgresql://{self.location}"
+
+    def connect(self, **changes: Any) -> psycopg.Connection[Any]:
+        return self.server.connect(self.name, **changes)
+
+    def query(self, statement: str, *parameters: Any) -> list[Any]:
+        with self.connect() as connection:
+            return connection.execute(statement.encode(), parameters or None).fetchall()
+
+    def make(self, *statements: str) -> None:
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def wipe(self) -> None:
+        """End what others have open, and drop everything: quicker than a database a test."""
+        self.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        schemas = self.query(
+            "SELECT quote_ident(nspname) FROM pg_namespace"
+            " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        )
+        self.make(
+            *(f"DROP SCHEMA {schema} CASCADE" for (schema,) in schemas),
+            "CREATE SCHEMA public",
+        )
+
+    def values(self, table: str = "users") -> dict[str, str]:
+        rows = self.query(f"SELECT distinct_id, properties->>'v' FROM {table}")
+        assert len(rows) == len(dict(rows))
+        return dict(rows)
+
+    def staged(self) -> list[str]:
+        names = self.query("SELECT relname FROM pg_class WHERE relkind = 'r'")
+        return [name for (name,) in names if name.startswith("_mixpanel_fetch_staging_")]
+
+
+def run_info(mode: Mode = "create", **changes: Any) -> RunInfo:
+    fields: dict[str, Any] = {
+        "run_id": "run-1",
+        "table": "users",
+        "mode": mode,
+        "query": ProfileQuery(where='properties["a"]', output_properties=("a", "b")),
+        "session_id": "session-1",
+        "total": 10,
+        "page_size": 5,
+        "total_pages": 2,
+        "transforms": ("select:a,b",),
+        "fingerprint": {"query": "q", "project": "1"},
+        "started_at": SEEN,
+        "destination": "postgresql://***@127.0.0.1/db",
+    }
+    return RunInfo(**{**fields, **changes})
+
+
+def batch(*ids: str, value: Any = 1) -> Batch:
+    return Batch.from_rows(
+        {"distinct_id": i, "properties": {"v": value}, "last_seen": SEEN} for i in ids
+    )
+
+
+def fetch(
+    engine: PostgresEngine,
+    pages: Mapping[int, Batch],
+    mode: Mode = "create",
+    table: str = "users",
+    **changes: Any,
+) -> LoadReport:
+    """One run from check to close."""
+    fields = {"run_id": f"run-{mode}", "table": table, "total_pages": len(pages), **changes}
+    try:
+        engine.check(table, mode)
+        load = engine.begin(table, mode, run_info(mode, **fields))
+        for index, page in pages.items():
+            assert load.write(index, page) == len(page)
+        return load.commit()
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
+def kit() -> Any:
+    """This module: tests cannot import their neighbours in pytest's importlib mode."""
+    return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    if os.environ.get("MP_TEST_SKIP_POSTGRES") == "1":
+        pytest.skip("MP_TEST_SKIP_POSTGRES=1")
+    if programs() is None:
+        pytest.fail(_MISSING, pytrace=False)
+    # Nothing here outlives its server, so nothing has to reach the disk.
+    server = Server("fsync=off", "autovacuum=off")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def place(server: Server) -> Place:
+    place = Place(server, "postgres")
+    place.wipe()
+    return place
+
+
+@pytest.fixture
+def engine(place: Place) -> Iterator[PostgresEngine]:
+    engine = PostgresEngine(place.location)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def refused() -> Any:
+    """Make a call that must raise an error of ours, in one line and without a secret."""
+
+    def call(function: Any, *arguments: Any, kind: type[Exception] = ConfigError) -> str:
+        with pytest.raises(kind) as caught:
+            function(*arguments)
+        assert type(caught.value) is kind
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 400
+        shown = "".join(traceback.format_exception(caught.value))
+        assert not any(secret in shown for secret in ("pa55", SECRET))
+        return str(caught.value)
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    """No test sees the settings or the databases of the machine it runs on."""
+    for name in list(os.environ):
+        if name.startswith(("MP_", "PG")) and not name.startswith("MP_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
