@@ -130,8 +130,8 @@ class StorageEngine(Protocol):
 class ResumableEngine(Protocol):
     """What the capability ``resume`` promises beyond :class:`StorageEngine`.
 
-    A page is durable when ``write`` returns, and ``begin`` with the ``run_id`` of an interrupted
-    run opens its staging again.
+    A page is durable when ``write`` returns, its batch's ``note`` with it, and ``begin`` with the
+    ``run_id`` of an interrupted run opens its staging again.
     """
 
     def begin(self, table: str, mode: Mode, run: RunInfo) -> TableLoad:

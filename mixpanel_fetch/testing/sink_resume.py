@@ -75,6 +75,17 @@ class SinkResumeTests:
         self._finish(bench, run, {0, 1}, {2: PAGES[2]}, words)
         bench.assert_holds({0: PAGES[0], 2: PAGES[2]}, words)
 
+    @pytest.mark.parametrize("end", [*ENDS, "commit"])
+    def test_the_note_of_a_page_is_kept(self, bench: SinkBench, end: str) -> None:
+        """What the core noted of a page comes back with the run, complete or not."""
+        bench.needs("resume")
+        run = bench.info(total_pages=2)
+        noted = {0: PAGES[0], 1: replace(PAGES[1], note='{"missing": 7}')}
+        bench.leave(noted, run, end=end)
+        words = f"after {end}, runs must give back the notes of pages (Batch.note)"
+        found = dict(_record(bench, run, words).notes)
+        assert found == {1: '{"missing": 7}'}, f"{words}, not {found}"
+
     def test_a_page_that_failed_has_not_landed(self, bench: SinkBench) -> None:
         """One transaction a page: neither its rows nor its mark are there."""
         bench.needs("resume")

@@ -64,6 +64,12 @@ class TransformsAreNotRemembered(MemoryEngine):
         return info and replace(info, transforms=())
 
 
+@bites("test_the_note_of_a_page_is_kept", "must give back the notes of pages")
+class NotesAreForgotten(MemoryLoad):
+    def note(self, page_index, note):
+        pass
+
+
 @bites("test_an_interrupted_run_goes_on", "must go on after")
 class StagedRowsAreLost(MemoryLoad):
     def __init__(self, engine, run):

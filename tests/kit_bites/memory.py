@@ -31,6 +31,7 @@ class Run:
     pages: dict[int, list] = field(default_factory=dict)
     public: frozenset[int] = frozenset()
     total: int | None = None
+    notes: dict[int, str] = field(default_factory=dict)
 
     @property
     def landed(self):
@@ -39,7 +40,8 @@ class Run:
     def record(self):
         every = frozenset(range(self.info.total_pages))
         landed = every if self.status == "complete" else self.landed
-        return RunRecord(self.info, self.status, landed, self.total, datetime.now(timezone.utc))
+        ended = datetime.now(timezone.utc)
+        return RunRecord(self.info, self.status, landed, self.total, ended, dict(self.notes))
 
 
 @dataclass
@@ -80,7 +82,12 @@ class MemoryLoad:
 
     def write(self, page_index, batch):
         self.keep(page_index, self.rows_of(batch))
+        if batch.note:
+            self.note(page_index, batch.note)
         return len(batch)
+
+    def note(self, page_index, note):
+        self.run.notes[page_index] = note
 
     def write_pages(self, pages):
         return [self.write(index, batch) for index, batch in pages]

@@ -40,6 +40,7 @@ _CREATE = (
     """CREATE TABLE IF NOT EXISTS mixpanel_fetch.pages (
     run_id text, page_index bigint, "rows" bigint NOT NULL, duplicate_rows bigint NOT NULL,
     repaired_values bigint NOT NULL, published boolean NOT NULL DEFAULT false,
+    note text NOT NULL DEFAULT '',
     landed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (run_id, page_index))""",
 )
@@ -59,6 +60,7 @@ class PageEntry:
     duplicate_rows: int
     repaired_values: int
     published: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,14 @@ class RunEntry:
         if self.status == "complete":
             # A complete run needs no ledger any more: every page is there.
             landed = frozenset(range(self.info.total_pages))
-        return RunRecord(self.info, self.status, landed, self.report.total_rows, self.finished_at)
+        return RunRecord(
+            info=self.info,
+            status=self.status,
+            landed_pages=landed,
+            total_rows=self.report.total_rows,
+            finished_at=self.finished_at,
+            notes={page.index: page.note for page in self.pages if page.note},
+        )
 
 
 class Ledger:
@@ -131,7 +140,7 @@ class Ledger:
             return []
         pages: dict[str, list[PageEntry]] = {}
         for run_id, *page in self._db.execute(
-            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published'
+            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published, note'
             " FROM mixpanel_fetch.pages ORDER BY page_index"
         ):
             pages.setdefault(run_id, []).append(PageEntry(*page))
@@ -165,13 +174,14 @@ class Ledger:
         """Note pages, in the transaction of their rows."""
         self._db.execute(
             "INSERT INTO mixpanel_fetch.pages"
-            ' (run_id, page_index, "rows", duplicate_rows, repaired_values)'
-            f" VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(pages))}",
+            ' (run_id, page_index, "rows", duplicate_rows, repaired_values, note)'
+            f" VALUES {', '.join(['(%s, %s, %s, %s, %s, %s)'] * len(pages))}",
             [
                 value
                 for page in pages
                 for value in (
-                    *(run_id, page.index, page.rows, page.duplicate_rows, page.repaired_values),
+                    *(run_id, page.index, page.rows, page.duplicate_rows),
+                    *(page.repaired_values, page.note),
                 )
             ],
         )
@@ -211,12 +221,13 @@ class Ledger:
             [status, None if status == "running" else datetime.now(timezone.utc), run_id],
         )
 
-    def forget_pages(self, run_id: str) -> None:
-        """Drop the pages of a run."""
-        self._db.execute("DELETE FROM mixpanel_fetch.pages WHERE run_id = %s", [run_id])
+    def forget_pages(self, run_id: str, *, but_notes: bool = False) -> None:
+        """Drop the pages of a run, except those with a note where these are to stay."""
+        which = " AND note = ''" if but_notes else ""
+        self._db.execute(f"DELETE FROM mixpanel_fetch.pages WHERE run_id = %s{which}", [run_id])
 
     def finish(self, run_id: str, status: RunStatus, report: LoadReport) -> None:
-        """Note what was published. Pages stay only of a partial run, for its resume."""
+        """Note what was published. Of a run that is complete, only pages with a note stay."""
         self._db.execute(
             "UPDATE mixpanel_fetch.runs SET total_rows = %s, inserted = %s, updated = %s,"
             " duplicate_rows = %s, repaired_values = %s WHERE run_id = %s",
@@ -231,7 +242,7 @@ class Ledger:
                 "UPDATE mixpanel_fetch.pages SET published = true WHERE run_id = %s", [run_id]
             )
         else:
-            self.forget_pages(run_id)
+            self.forget_pages(run_id, but_notes=True)
 
 
 def _entry(row: Sequence[Any], pages: Sequence[PageEntry]) -> RunEntry:

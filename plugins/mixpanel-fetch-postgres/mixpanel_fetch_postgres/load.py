@@ -141,7 +141,8 @@ class PostgresLoad:
 
     def _land(self, pages: Sequence[Rows]) -> None:
         entries = [
-            PageEntry(page.page, page.received, page.duplicates, page.repaired) for page in pages
+            PageEntry(page.page, page.received, page.duplicates, page.repaired, note=page.note)
+            for page in pages
         ]
         with self._db.transaction():
             self._staging.land(pages)

@@ -11,7 +11,7 @@ import re
 NUL = b"\\u0000"
 REPLACEMENT = "\ufffd"
 _DEEPEST = 500
-"""Levels that are kept where the server ran out of stack: its default takes several thousands."""
+"""Levels that are kept where the server ran out of stack: its default takes 14,000."""
 
 _DIGITS_BEFORE, _DIGITS_AFTER = 131_072, 16_383
 """What ``numeric`` holds before and after the decimal point (PostgreSQL's manual, 8.1.2)."""

@@ -2,7 +2,7 @@
 
 It is an ordinary logged table: an unlogged one is emptied when the server crashes, and a page has
 to stay once it is written. It has no key while pages land: building the key at the end takes a
-tenth of the time that keeping it does.
+quarter of the time that keeping it does.
 """
 
 from __future__ import annotations
