@@ -105,6 +105,8 @@ def _arithmetic(case: Case, document: Mapping[str, Any]) -> list[str]:
 
 def _memory(case: Case, document: Mapping[str, Any]) -> list[str]:
     memory, failed = case.memory, tuple(sorted(document["failed_page_indices"]))
+    if memory is None and document["successful_pages"] == 0:
+        return []  # nothing landed, so nothing is left behind
     if memory is None or memory.run_id != document["run_id"]:
         return ["the run of the result is not what the destination remembers"]
     if memory.status == "aborted":
