@@ -38,11 +38,14 @@ def keep_coverage_from_hanging(collector):
     threading.settrace(start_tracer)
 
 
-if "coverage" in sys.modules:
-    from coverage import Coverage
+@pytest.hookimpl(trylast=True)  # in a worker of xdist, coverage starts in this hook
+def pytest_sessionstart():
+    if "coverage" in sys.modules:
+        from coverage import Coverage
 
-    if (coverage := Coverage.current()) is not None:
-        keep_coverage_from_hanging(coverage._collector)
+        if (coverage := Coverage.current()) is not None:
+            keep_coverage_from_hanging(coverage._collector)
+
 
 ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
 
