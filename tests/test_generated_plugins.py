@@ -79,6 +79,15 @@ def test_its_own_tests_pass_untouched(machine, kind):
     assert "error" not in last
 
 
+def test_the_check_that_its_readme_names_finds_nothing(machine):
+    folder = machine / "mixpanel-fetch-hello"
+    command = "mp plugins check hello --rows tests/test_hello.py:read_rows"
+    assert f"\n{command}\n" in (folder / "README.md").read_text(encoding="utf-8")
+    out = run(machine / "venv/bin/mp", *command.split()[1:], cwd=folder)
+    assert out.startswith("the sink hello (mixpanel-fetch-hello 0.1.0)\n")
+    assert "FAILED" not in out
+
+
 @pytest.mark.parametrize("kind", PLUGINS)
 def test_its_code_is_tidy(machine, kind):
     """By the rules that an author has without any settings, and by ours."""

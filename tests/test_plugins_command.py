@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def register_sinks():
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
 
 
 @pytest.fixture
@@ -521,3 +523,13 @@ def test_a_reader_comes_from_a_module_or_a_file(tmp_path):
     assert load_reader(f"{tmp_path}/mine.py:rows")("x://", "t") == ["t"]
     with pytest.raises(ConfigError, match="no function"):
         load_reader(f"{tmp_path}/mine.py:other")
+
+
+def test_a_readers_file_may_import_what_lies_beside_it(tmp_path):
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "beside_it.py").write_text("def rows(destination, table):\n    return [table]\n")
+    (folder / "mine.py").write_text("from beside_it import rows\n")
+    assert load_reader(f"{folder}/mine.py:rows")("x://", "t") == ["t"]
+    (tmp_path / "in_this_folder.py").write_text("def rows(destination, table):\n    return []\n")
+    assert load_reader("in_this_folder:rows")("x://", "t") == []

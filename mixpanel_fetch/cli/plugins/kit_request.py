@@ -79,10 +79,16 @@ class KitRequest:
 
 
 def load_reader(text: str) -> Reader:
-    """Return the function of ``MODULE:FUNCTION`` or ``FILE.py:FUNCTION``. Raises ConfigError."""
+    """Return the function of ``MODULE:FUNCTION`` or ``FILE.py:FUNCTION``. Raises ConfigError.
+
+    A module is looked for in the current folder, too; a file may import what lies beside it.
+    """
     place, _, name = text.rpartition(":")
     if not place or not name:
         raise ConfigError(f"write --rows MODULE:FUNCTION or FILE.py:FUNCTION, not {text!r}")
+    folder = Path(place).parent if place.endswith(".py") else Path()
+    # Last, so that nothing there stands in for an installed package.
+    sys.path.append(str(folder.resolve()))
     try:
         module = _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:
