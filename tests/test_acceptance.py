@@ -24,7 +24,7 @@ def table_of(file, table="users"):
 def test_24500_profiles_in_parallel_and_one_after_the_other_make_equal_tables(
     workspace_of, tmp_path
 ):
-    with SimulatorProcess(profiles=24_500, latency=0.06) as simulator:
+    with SimulatorProcess(profiles=24_500, latency=0.25) as simulator:
         one = workspace_of(simulator, f"duckdb:///{tmp_path}/one.duckdb")
         many = workspace_of(simulator, f"duckdb:///{tmp_path}/many.duckdb")
         assert many.fetch_profiles("users", parallel=True).exit_code == 0
