@@ -45,6 +45,9 @@ class Lander:
         self._write_pages = getattr(load, "write_pages", None)
         self._write_page = load.write
         self._landed = landed
+        # For a strict run whose sink cannot count: an id a row, in memory.
+        counts = plan.tolerance.strict and not hasattr(load, "count_duplicates")
+        self._seen: set[str] | None = set() if counts else None
         self._most = 1 if self._write_pages is None else max(1, held_pages(plan) // 2)
 
     def land_all(self, arrived: deque[Page]) -> None:
@@ -72,8 +75,16 @@ class Lander:
             if not isinstance(landed, int):
                 raise self._plan.sink.fault(f"write returned {landed!r}, not the rows landed")
             dropped = max(0, len(page.batch) - len(batch))
-            settled.append(Settled.of_page(page, rows_landed=landed, rows_dropped=dropped))
+            figures = {"rows_landed": landed, "rows_dropped": dropped}
+            settled.append(Settled.of_page(page, **figures, repeated=self._repeated(batch)))
         return settled
+
+    def _repeated(self, batch: Batch) -> int:
+        if self._seen is None:
+            return 0
+        before = len(self._seen)
+        self._seen.update(batch.distinct_ids)
+        return len(batch) - (len(self._seen) - before)
 
     def _write(self, batches: Sequence[tuple[Page, Batch]]) -> list[int]:
         sink = self._plan.sink

@@ -13,20 +13,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
-from mixpanel_fetch.errors import (
-    FetchInterruptedError,
-    MixpanelFetchError,
-    SessionExpiredError,
-)
+from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError, SessionExpiredError
 from mixpanel_fetch.feed import Feed
-from mixpanel_fetch.hookspecs import require_mode
-from mixpanel_fetch.model import (
-    LoadReport,
-    Mode,
-    ProfileBatchProgress,
-    RunInfo,
-    RunRecord,
-)
+from mixpanel_fetch.model import LoadReport, ProfileBatchProgress, RunInfo, RunRecord
 from mixpanel_fetch.opening import Opened, Opener
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
@@ -94,7 +83,7 @@ class _Run:
                 return self._finished_before(result_type, finished)
             self._warn(f"no run of {self._plan.table} was interrupted; this is a new one")
         partial = record is not None and record.status == "partial"
-        self._sink(self._check_sink, "merge" if partial else mode)
+        self._sink(self._plan.sink.check, self._plan.table, "merge" if partial else mode)
         self._started = time.monotonic()
         for sessions_left in reversed(range(_SESSIONS)):
             opened = self._opener.anew(mode) if record is None else self._opener.again(record)
@@ -159,13 +148,6 @@ class _Run:
         return load, feed
 
     # Before the first page lands
-
-    def _check_sink(self, mode: Mode) -> None:
-        plan = self._plan
-        require_mode(plan.sink.label, mode, plan.sink.capabilities)
-        check = getattr(plan.sink.engine, "check", None)
-        if check is not None:
-            check(plan.table, mode)
 
     def _to_resume(self) -> RunRecord | None:
         record: RunRecord | None = self._sink(run_to_resume, self._plan, self._client.settings)

@@ -11,6 +11,7 @@ from typing import Any
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings
 from mixpanel_fetch.errors import MixpanelFetchError, PluginError
+from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
@@ -66,6 +67,13 @@ class Sink:
             raise
         except Exception as error:
             raise self.fault(one_line_of(error)) from error
+
+    def check(self, table: str, mode: Mode) -> None:
+        """Raise what keeps ``table`` from being written in ``mode``, before a request is spent."""
+        require_mode(self.label, mode, self.capabilities)
+        check = getattr(self.engine, "check", None)
+        if check is not None:
+            check(table, mode)
 
     def fault(self, words: str) -> PluginError:
         """Return the error that says the sink broke its promise."""

@@ -28,10 +28,12 @@ class Publication:
         """Return why what landed must not be published, or None."""
         tolerance = self._plan.tolerance
         objection = tolerance.objection(run, tally)
-        count = getattr(self._load, "count_duplicates", None)
-        if objection is not None or count is None or not tolerance.strict:
+        if objection is not None or not tolerance.strict:
             return objection
-        duplicates: int = self._thread.call(self._plan.sink.call, count)
+        count = getattr(self._load, "count_duplicates", None)
+        duplicates: int = (
+            tally.repeated if count is None else self._thread.call(self._plan.sink.call, count)
+        )
         return f"{duplicates:,} rows came twice" if duplicates else None
 
     def publish(self) -> LoadReport | None:

@@ -23,8 +23,8 @@ class RunResult:
     and no page brought; ``short_pages`` the pages that stayed under the rows due from them;
     ``repaired_values`` values that had to be changed to be stored. ``published`` is False where
     the table was left as it was; ``resumable`` is True where ``--resume`` goes on with what landed.
-    ``strict`` and ``allowed_missing`` (rows) say what was asked of the run, and so what
-    :attr:`exit_code` counts. ``failures`` has each failed page's error.
+    ``strict`` and ``allowed_missing`` (rows) say what was asked of the run; so many missing rows do
+    not count in :attr:`exit_code`. ``failures`` has each failed page's error.
     """
 
     table: str
@@ -86,7 +86,6 @@ class RunResult:
             or self.missing_rows > self.allowed_missing
             or self.rejected_rows
             or self.interrupted
-            or (self.strict and self.duplicate_rows)
         )
         return 0 if whole else 1
 

@@ -94,10 +94,7 @@ class EngagePages:
         """Return a page that came, or a fuller answer where it stays under the rows due."""
         due = self.session.rows_due(page.index)
         if page.rows_received < due and self.session.session_id:
-            again, size_again, more_attempts = self._fetch_once(page.index)
-            attempts += more_attempts
-            if again.rows_received > page.rows_received:
-                page, size = again, size_again
+            page, size, attempts = self._fuller(page, size, attempts)
         return UnreadPage(
             page.read,
             index=page.index,
@@ -107,6 +104,24 @@ class EngagePages:
             repaired_values=page.repaired_values,
             rows_missing=max(0, due - page.rows_received),
         )
+
+    def opened(self, page: DecodedPage, size: int, attempts: int) -> Page:
+        """Return page 0. Without a total, its being short is all that tells of the end: it is
+        asked for once more then, too.
+        """
+        session = self.session
+        if page.envelope.total is None and page.rows_received < session.page_size:
+            if session.session_id:
+                page, size, attempts = self._fuller(page, size, attempts)
+            self.session = replace(session, total=page.rows_received)
+        return self.completed(page, size, attempts)
+
+    def _fuller(self, page: DecodedPage, size: int, attempts: int) -> tuple[DecodedPage, int, int]:
+        """Ask for a page once more; return the answer with more rows, and all attempts."""
+        again, size_again, more_attempts = self._fetch_once(page.index)
+        if again.rows_received > page.rows_received:
+            page, size = again, size_again
+        return page, size, attempts + more_attempts
 
     def attempt(self, index: int) -> Page | PageFailure:
         """Return page ``index``, or its failure as a value."""
@@ -226,7 +241,7 @@ def open_session(
             log.info("staying with pages of %d profiles: %s", session.page_size, error)
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
     pages = EngagePages(connection, settings, query, session, inflight=inflight, may_miss=may_miss)
-    page = pages.completed(*first)
+    page = pages.opened(*first)
     if page.rows_received >= session.page_size >= session.total and session.session_id:
         pages.look_for_more()
     inflight.arrived(0, page.bytes_received)

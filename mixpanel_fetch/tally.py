@@ -24,7 +24,10 @@ STOPPING = (AuthenticationError, PaymentRequiredError, SessionExpiredError)
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of one page: its figures without its rows, and its failure if it failed."""
+    """What became of one page: its figures without its rows, and its failure if it failed.
+
+    ``repeated``: rows whose id had landed before, where the core counts them.
+    """
 
     index: int
     attempts: int
@@ -34,6 +37,7 @@ class Settled:
     rejected: int = 0
     repaired_values: int = 0
     rows_missing: int = 0
+    repeated: int = 0
     failure: PageFailure | None = None
 
     @classmethod
@@ -79,6 +83,7 @@ class Tally:
     rows_dropped: int = 0
     rejected: int = 0
     repaired_values: int = 0
+    repeated: int = 0
     retries: int = 0
 
     def add(self, page: Settled) -> None:
@@ -97,6 +102,7 @@ class Tally:
         self.rows_dropped += page.rows_dropped
         self.rejected += page.rejected
         self.repaired_values += page.repaired_values
+        self.repeated += page.repeated
         self.retries += page.attempts - 1
 
     @property

@@ -31,6 +31,14 @@ def fetch(workspace_of, path):
     return call
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache folder that is not there yet, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def count(path, table="users"):
     with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -211,6 +219,13 @@ def test_without_a_total_pages_are_looked_for(engage_simulator, fetch, path, pro
     assert bool(told) == (profiles > 100)
 
 
+def test_without_a_total_a_short_first_page_is_asked_for_once_more(engage_simulator, fetch, path):
+    simulator = engage_simulator(
+        profiles=300, page_size=100, total_on="never", faults=[Fault(0, "short", rows=7)]
+    )
+    assert (fetch(simulator).exit_code, count(path)) == (0, 300)
+
+
 def test_an_empty_answer_without_a_total_is_an_empty_table(engage_simulator, fetch, path):
     result = fetch(engage_simulator(profiles=0, total_on="never"))
     assert (result.exit_code, count(path)) == (0, 0)
@@ -247,13 +262,15 @@ def test_profiles_served_twice_are_told(
     assert "strictly was left as it was: 300 rows came twice" in done.err
 
 
-def test_a_sink_that_cannot_tell_beforehand_still_fails_a_strict_run(
-    engage_simulator, fetch, tmp_path
-):
-    simulator = engage_simulator(profiles=twice(30), page_size=100)
-    result = fetch(simulator, destination=f"jsonl:///{tmp_path}/x", strict=True)
-    assert result.published
-    assert result.exit_code == (1 if result.duplicate_rows else 0)
+def test_strict_counts_for_a_sink_that_cannot(engage_simulator, fetch, tmp_path):
+    target = tmp_path / "x.jsonl"
+    simulator = engage_simulator(profiles=twice(30), page_size=25)
+    result = fetch(simulator, destination=f"jsonl:///{target}", strict=True)
+    assert (result.exit_code, result.published, target.exists()) == (1, False, False)
+    assert any("30 rows came twice" in warning for warning in result.warnings)
+    simulator.set_profiles(60)
+    result = fetch(simulator, destination=f"jsonl:///{target}", strict=True)
+    assert (result.exit_code, len(target.read_text().splitlines())) == (0, 60)
 
 
 # What a person is told
@@ -329,3 +346,16 @@ def test_a_short_first_page_is_asked_for_once_more(engage_simulator, fetch, path
     result = fetch(simulator)
     assert (result.exit_code, result.retries, count(path)) == (0, 1, 500)
     assert simulator.stats.counted_queries == 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [([], True, 5), (["--no-shared-quota"], False, 5), (["--max-concurrency", "2"], True, 2)],
+)
+def test_the_limits_may_be_set(engage_simulator, environment_of, mp, cache, case):
+    option, share, limit = case
+    simulator = engage_simulator(profiles=1000, page_size=100, latency=0.2)
+    environment_of(simulator)
+    assert mp("fetch", "profiles", "-p", *option).code == 0
+    assert cache.exists() == share
+    assert simulator.stats.max_in_flight == limit

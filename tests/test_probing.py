@@ -25,7 +25,7 @@ class Pages:
 def test_it_finds_every_row_in_few_pages(size, beyond):
     pages = Pages(size + beyond, size)
     assert count_rows(pages.rows_of, size) == pages.total
-    assert len(pages.asked) <= 2 * max(1, (pages.total // size).bit_length())
+    assert len(pages.asked) <= 2 * max(1, (pages.total // size).bit_length()) + 1
     assert len(set(pages.asked)) == len(pages.asked)
 
 
@@ -33,6 +33,13 @@ def test_a_single_full_page_costs_one_more():
     pages = Pages(100, 100)
     assert count_rows(pages.rows_of, 100) == 100
     assert pages.asked == [1]
+
+
+@pytest.mark.parametrize("gap", [2, 4, 8])
+def test_rows_behind_what_looks_like_the_end_are_no_end(gap):
+    pages = Pages(1200, 100)
+    with pytest.raises(ServerError, match=f"page {gap} is not full, and yet others follow"):
+        count_rows(lambda index: 0 if index == gap else pages.rows_of(index), 100)
 
 
 def test_it_gives_up_on_a_server_without_end():

@@ -58,7 +58,7 @@ def test_the_figures_of_a_page_come_without_its_rows():
         rows_missing=3,
     )
     settled = Settled.of_page(received, rows_landed=6, rows_dropped=2)
-    assert settled == Settled(2, 3, 6, 9, 2, 1, 4, 3, None)
+    assert settled == Settled(2, 3, 6, 9, 2, 1, 4, 3, 0, None)
 
 
 def test_a_whole_run_adds_up():
