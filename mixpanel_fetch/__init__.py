@@ -43,9 +43,13 @@ if TYPE_CHECKING:
     from mixpanel_fetch.model import RunInfo as RunInfo
     from mixpanel_fetch.protocols import FetchStrategy as FetchStrategy
     from mixpanel_fetch.protocols import PageSource as PageSource
+    from mixpanel_fetch.protocols import QueryableEngine as QueryableEngine
     from mixpanel_fetch.protocols import ResumableEngine as ResumableEngine
     from mixpanel_fetch.protocols import StorageEngine as StorageEngine
     from mixpanel_fetch.protocols import TableLoad as TableLoad
+    from mixpanel_fetch.reading import PropertySummary as PropertySummary
+    from mixpanel_fetch.reading import TableInfo as TableInfo
+    from mixpanel_fetch.reading import TableSummary as TableSummary
     from mixpanel_fetch.result import FetchResult as FetchResult
     from mixpanel_fetch.result import ParallelProfileFetchResult as ParallelProfileFetchResult
     from mixpanel_fetch.secret import Secret as Secret
@@ -94,10 +98,12 @@ _HOMES = {
     "protocols": (
         "FetchStrategy",
         "PageSource",
+        "QueryableEngine",
         "ResumableEngine",
         "StorageEngine",
         "TableLoad",
     ),
+    "reading": ("PropertySummary", "TableInfo", "TableSummary"),
     "result": ("FetchResult", "ParallelProfileFetchResult"),
     "secret": ("Secret",),
     "services": ("FetcherService", "ParallelProfileFetcherService"),

@@ -7,10 +7,11 @@ Nothing here has to be inherited: an object with these methods will do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.model import LoadReport, Mode, Page, PageFailure, RunInfo, RunRecord
+from mixpanel_fetch.reading import TableInfo, TableSummary
 
 
 class Gate(Protocol):
@@ -148,3 +149,39 @@ class ResumableEngine(Protocol):
 
     def discard(self, run_id: str) -> None:
         """Drop an interrupted run and its staging. Raises ConfigError for an unknown one."""
+
+
+class Answer(Protocol):
+    """The rows that a query found, in order; to be read once, before the engine is closed.
+
+    Optional: ``__arrow_c_stream__`` (the Arrow PyCapsule interface), read in place of the rows.
+    """
+
+    columns: Sequence[str]
+    types: Sequence[str]
+    """The type of each column, in the store's words."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Yield one tuple a row. Raises StorageError, ConfigError."""
+
+
+@runtime_checkable
+class QueryableEngine(Protocol):
+    """What the capability ``query`` promises beyond :class:`StorageEngine`: reading.
+
+    Nothing here creates or changes anything. Each call opens what it needs, and ``close`` lets go
+    of it. Raises TableNotFoundError for a missing table, ConfigError for a destination that is
+    not there or a query that cannot be asked, StorageError where reading fails.
+    """
+
+    def tables(self) -> Sequence[TableInfo]:
+        """Return the tables, by name; those of our own bookkeeping left out."""
+
+    def query(self, sql: str) -> Answer:
+        """Ask ``sql``, one statement in the store's own language that only reads."""
+
+    def inspect(self, table: str, *, top: int = 5) -> TableSummary:
+        """Return what is in ``table``, with the ``top`` most frequent values of each property."""
+
+    def close(self) -> None:
+        """As in :class:`StorageEngine`."""
