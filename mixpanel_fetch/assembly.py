@@ -17,6 +17,7 @@ from mixpanel_fetch.config import (
     options_for,
 )
 from mixpanel_fetch.errors import ConfigError, PluginError
+from mixpanel_fetch.events import Listener
 from mixpanel_fetch.model import MODES, Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plan import NamedTransform, Plan, Sink
@@ -43,6 +44,7 @@ class FetchRequest:
     tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
+    on_event: Listener | None = None
     cancel: Event | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +109,7 @@ class Assembler:
             tolerance=request.tolerance,
             resume=request.resume,
             on_batch_complete=request.on_batch_complete,
+            on_event=request.on_event,
             cancel=request.cancel,
             host=self.host,
             warnings=tuple(getattr(engine, "warnings", ())),

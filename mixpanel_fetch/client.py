@@ -5,98 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from mixpanel_fetch.answers import error_of
+from mixpanel_fetch.client_settings import ClientSettings as ClientSettings
 from mixpanel_fetch.decode import DecodedPage, decode_document, decode_page
 from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, RateLimitError
+from mixpanel_fetch.events import Announcer, Listener, Waiting
 from mixpanel_fetch.hour import HourlyBudget
-from mixpanel_fetch.model import REGIONS, Credentials, ProfileQuery
+from mixpanel_fetch.model import Credentials, ProfileQuery
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.quota import ConcurrencyGate, RetryPolicy, given_up
 from mixpanel_fetch.secret import Secret
 from mixpanel_fetch.sharing import share
-from mixpanel_fetch.sizes import MIB
 from mixpanel_fetch.transport import Answer, Transport, pause
 
 log = logging.getLogger("mixpanel_fetch")
 T = TypeVar("T")
 ENGAGE_PATH = "/api/query/engage"
-
-
-@dataclass(frozen=True)
-class ClientSettings:
-    """Everything that a request needs but the query; picklable, the secrets included.
-
-    ``base_url`` replaces scheme and host (for simulators and proxies); timeouts are in seconds;
-    ``max_concurrency`` is how many requests may be in flight (Mixpanel serves five at once);
-    ``max_page_bytes`` is what the body of one page may come to, decoded; ``shared_quota`` says
-    whether requests in flight, and in the hour, are counted together with the user's other
-    processes; ``verify`` is a CA bundle's path; ``trust_environment`` says whether proxies and CA
-    bundles of the usual environment variables count.
-    """
-
-    credentials: Credentials
-    base_url: str | None = field(default=None, repr=False)
-    connect_timeout: float = 10.0
-    read_timeout: float = 120.0
-    max_concurrency: int = 5
-    max_page_bytes: int = 256 * MIB
-    shared_quota: bool = True
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    verify: str | None = None
-    trust_environment: bool = True
-
-    def __post_init__(self) -> None:
-        if not _is_web_address(self.origin):
-            raise ConfigError("the API base URL must start with http:// or https:// and a host")
-        if self.max_concurrency < 1:
-            raise ConfigError("max_concurrency must be at least 1")
-        if self.max_page_bytes < 1:
-            raise ConfigError("max_page_bytes must be at least 1")
-
-    def transport(self) -> Transport:
-        """Return a new transport for the calling thread, to be closed by its context."""
-        return Transport(
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-            verify=self.verify,
-            trust_environment=self.trust_environment,
-            max_body_bytes=self.max_page_bytes,
-        )
-
-    @property
-    def origin(self) -> str:
-        """Scheme and host of every request, without a trailing slash."""
-        url = self.base_url or f"https://{REGIONS[self.credentials.region]}"
-        return url.rstrip("/")
-
-    @property
-    def host(self) -> str:
-        """The host (and port) that is asked, without user information."""
-        return urlsplit(self.origin).netloc.rpartition("@")[2]
-
-    @property
-    def project(self) -> str:
-        """What the quota belongs to: the project's id, or its secret, which may stand alone."""
-        return self.credentials.project_id or self.auth[0]
-
-    @property
-    def auth(self) -> tuple[str, str]:
-        """User name and password of HTTP Basic. A project secret is the user name, alone."""
-        who = self.credentials
-        if who.username and who.secret:
-            return who.username, who.secret.reveal()
-        return (who.api_secret or Secret("")).reveal(), ""
-
-    @property
-    def params(self) -> dict[str, str]:
-        """The URL query: project and data view."""
-        who = self.credentials
-        pairs = {"project_id": who.project_id, "workspace_id": who.workspace_id}
-        return {name: value for name, value in pairs.items() if value is not None}
 
 
 class EngageConnection:
@@ -106,8 +32,15 @@ class EngageConnection:
     together. Use from the thread that opened it, from its greenlets, or from other threads.
     """
 
-    def __init__(self, settings: ClientSettings, gate: Gate, transport: Transport):
+    def __init__(
+        self,
+        settings: ClientSettings,
+        gate: Gate,
+        transport: Transport,
+        on_wait: Listener | None = None,
+    ) -> None:
         self._settings = settings
+        self._announce = Announcer(on_wait)
         self._transport = transport
         self._gate = gate
         self._hour: HourlyBudget | None = None
@@ -142,7 +75,7 @@ class EngageConnection:
             return page, len(body)
 
         form = self._form(query, index, session_id, page_size)
-        (page, size), attempts = self._ask(f"page {index}", form, read)
+        (page, size), attempts = self._ask(index, form, read)
         return page, size, attempts
 
     def fetch_document(
@@ -150,7 +83,7 @@ class EngageConnection:
     ) -> dict[str, Any]:
         """Return the contract's dict for a page. Raises as :meth:`fetch_page`."""
         form = self._form(query, index, session_id, page_size)
-        return self._ask(f"page {index}", form, decode_document)[0]
+        return self._ask(index, form, decode_document)[0]
 
     @staticmethod
     def _form(
@@ -163,7 +96,7 @@ class EngageConnection:
             form["page_size"] = str(page_size)
         return form
 
-    def _ask(self, what: str, form: dict[str, str], read: Callable[[bytes], T]) -> tuple[T, int]:
+    def _ask(self, index: int, form: dict[str, str], read: Callable[[bytes], T]) -> tuple[T, int]:
         attempts = faults = quotas = 0
         waited = 0.0
         while True:
@@ -177,9 +110,11 @@ class EngageConnection:
                 wait = self._settings.retry.wait_before_retry(error, failed, waited)
                 if wait is None:
                     raise given_up(error, attempts) from None
-                if isinstance(error, RateLimitError) and error.limit == "concurrency":
+                limit = error.limit if isinstance(error, RateLimitError) else None
+                if limit == "concurrency":
                     self._gate.narrow()
-                log.info("%s: %s; trying again in %.1f s", what, error, wait)
+                log.info("page %d: %s; trying again in %.1f s", index, error, wait)
+                self._announce(Waiting(index, str(error), wait, attempts, limit))
                 pause(wait)
                 waited += wait if by_quota else 0.0
 
@@ -253,11 +188,14 @@ class MixpanelAPIClient:
         self.gate = ConcurrencyGate(self.settings.max_concurrency, sleep=pause)
 
     @contextmanager
-    def connect(self) -> Iterator[EngageConnection]:
-        """Open a transport for the calling thread, and close it on exit."""
+    def connect(self, on_wait: Listener | None = None) -> Iterator[EngageConnection]:
+        """Open a transport for the calling thread, and close it on exit.
+
+        ``on_wait`` is told of each wait before a request is made again.
+        """
         settings = self.settings
         with settings.transport() as transport:
-            yield EngageConnection(settings, self.gate, transport)
+            yield EngageConnection(settings, self.gate, transport, on_wait)
 
     def query_engage_page(
         self,
@@ -285,14 +223,6 @@ class MixpanelAPIClient:
         query = ProfileQuery(where, cohort_id, properties)
         with self.connect() as connection:
             return connection.fetch_document(query, page, session_id, page_size)
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an unclosed bracket, a port that is none
-        return False
 
 
 def _as_secret(value: str | Secret | None) -> Secret | None:

@@ -8,22 +8,22 @@ it, and looks every tenth of a second whether to stop.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
 from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError, SessionExpiredError
 from mixpanel_fetch.feed import Feed
-from mixpanel_fetch.model import LoadReport, ProfileBatchProgress, RunInfo, RunRecord
+from mixpanel_fetch.model import LoadReport, RunInfo, RunRecord
 from mixpanel_fetch.opening import Opened, Opener
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
 from mixpanel_fetch.publishing import Publication, interrupt
+from mixpanel_fetch.reporting import Reporter
 from mixpanel_fetch.result import RunResult
 from mixpanel_fetch.resume import finished_run, mode_over, run_to_resume
 from mixpanel_fetch.runthread import RunThread
-from mixpanel_fetch.tally import Settled, Tally, may_come
+from mixpanel_fetch.tally import Tally, may_come
 from mixpanel_fetch.transport import HubLease
 
 log = logging.getLogger("mixpanel_fetch")
@@ -40,9 +40,10 @@ def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
     before page 0 was there. Any later page's failure is in the result. Blocks the calling thread;
     works in any thread, and beside a hub that the thread already has.
     """
-    with HubLease(), RunThread() as thread, client.connect() as connection:
+    reporter = Reporter(plan)
+    with HubLease(), RunThread() as thread, client.connect(reporter.announce) as connection:
         try:
-            result = _Run(client, plan, thread, connection).execute(result_type)
+            result = _Run(client, plan, thread, connection, reporter).execute(result_type)
         except BaseException:
             try:
                 thread.call(plan.sink.call, plan.sink.engine.close)
@@ -66,13 +67,14 @@ class _Run:
         plan: Plan,
         thread: RunThread,
         connection: EngageConnection,
+        reporter: Reporter,
     ) -> None:
         self._client = client
         self._plan = plan
         self._thread = thread
         self._opener = Opener(client.settings, plan, thread, connection)
-        self._started = time.monotonic()
-        self._warnings = list(plan.warnings)
+        self._reporter = reporter
+        self._warn = reporter.warn
 
     def execute(self, result_type: type[R]) -> R:
         record = self._to_resume() if self._plan.resume else None
@@ -84,7 +86,7 @@ class _Run:
             self._warn(f"no run of {self._plan.table} was interrupted; this is a new one")
         partial = record is not None and record.status == "partial"
         self._sink(self._plan.sink.check, self._plan.table, "merge" if partial else mode)
-        self._started = time.monotonic()
+        self._reporter.restart_clock()
         for sessions_left in reversed(range(_SESSIONS)):
             opened = self._opener.anew(mode) if record is None else self._opener.again(record)
             for warning in opened.warnings:
@@ -113,6 +115,7 @@ class _Run:
             if stopped_by is not None:
                 self._warn(f"stopped: {stopped_by}")
             if not interrupted and self._may_publish(publication, run, tally):
+                self._reporter.publishing(run)
                 report = publication.publish()
                 interrupted = report is None
         except _SessionGone:
@@ -131,6 +134,7 @@ class _Run:
         run, session = opened.run, opened.source.session
         begin = self._plan.sink.engine.begin
         if opened.first:
+            self._reporter.opened(run, 0)
             # Nothing has landed, so the other pages can be on their way while the sink makes ready.
             feed = Feed(self._plan, self._thread, opened.source, range(1, run.total_pages))
             feed.start()
@@ -143,6 +147,7 @@ class _Run:
         tally.landed |= self._sink(load.landed_pages)
         tally.rows_before = sum(map(session.rows_due, tally.landed))
         tally.remember(opened.notes)
+        self._reporter.opened(run, len(tally.landed))
         feed = Feed(self._plan, self._thread, opened.source, tally.missing)
         feed.start()
         return load, feed
@@ -201,7 +206,7 @@ class _Run:
             for settled in feed.settled(self._stop_if_cancelled):
                 tally.add(settled)
                 if last or not may_come(settled):
-                    self._report(settled, run)
+                    self._reporter.page(settled, run)
                 if tally.stopped_by is not None:
                     break
         except FetchInterruptedError:
@@ -211,19 +216,6 @@ class _Run:
             for settled in feed.stop():
                 tally.add(settled)
         return False
-
-    def _report(self, settled: Settled, run: RunInfo) -> None:
-        progress = ProfileBatchProgress(
-            page_index=settled.index,
-            total_pages=run.total_pages,
-            rows=settled.rows_landed,
-            success=settled.failure is None,
-            error=None if settled.failure is None else str(settled.failure.error),
-        )
-        if self._plan.host is not None:
-            self._plan.host.observe("page_completed", progress=progress, run=run)
-        if self._plan.on_batch_complete is not None:
-            self._plan.on_batch_complete(progress)
 
     # After the last page
 
@@ -255,7 +247,7 @@ class _Run:
         published: bool,
         interrupted: bool = False,
     ) -> R:
-        duration = time.monotonic() - self._started
+        duration = self._reporter.seconds
         if report is not None and report.duplicate_rows:
             self._warn(
                 f"{report.duplicate_rows:,} rows of {run.table} came twice, so as many others may"
@@ -268,10 +260,9 @@ class _Run:
             resumable=self._is_resumable(tally, published=published),
             strict=self._plan.tolerance.strict,
             allowed_missing=self._plan.tolerance.missing,
-            warnings=tuple(self._warnings),
+            warnings=tuple(self._reporter.warnings),
         )
-        if self._plan.host is not None:
-            self._plan.host.observe("run_completed", result=result, run=run)
+        self._reporter.ended(result, run)
         return result
 
     def _is_resumable(self, tally: Tally, *, published: bool) -> bool:
@@ -287,7 +278,3 @@ class _Run:
     def _stop_if_cancelled(self) -> None:
         if self._plan.is_cancelled:
             raise FetchInterruptedError("interrupted")
-
-    def _warn(self, message: str) -> None:
-        log.warning("%s", message)
-        self._warnings.append(message)

@@ -11,6 +11,7 @@ from typing import Any
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings
 from mixpanel_fetch.errors import MixpanelFetchError, PluginError
+from mixpanel_fetch.events import Listener
 from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
@@ -101,6 +102,7 @@ class Plan:
     tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
+    on_event: Listener | None = None
     cancel: Event | None = None
     host: PluginHost | None = None
     warnings: tuple[str, ...] = field(default=())

@@ -8,6 +8,7 @@ from threading import Event
 from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.events import Listener
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import PageSize, Paging
 from mixpanel_fetch.pipeline import run_plan
@@ -66,6 +67,7 @@ class FetcherService:
         strict: bool = False,
         resume: bool = False,
         cancel: Event | None = None,
+        on_event: Listener | None = None,
     ) -> FetchResult | ParallelProfileFetchResult:
         """Fetch every matching profile into table ``name``.
 
@@ -79,7 +81,8 @@ class FetcherService:
         ``allow_missing`` (rows) and ``strict`` those of
         :class:`~mixpanel_fetch.tolerance.Tolerance`; ``resume`` goes on with the interrupted run
         of the table, asking only for what is missing; setting ``cancel`` ends the fetch within a
-        second.
+        second; ``on_event`` is told of all that happens (:mod:`mixpanel_fetch.events`), in this
+        thread or in that of a strategy's worker, and disturbs nothing by raising.
 
         Returns FetchResult, or ParallelProfileFetchResult with ``parallel=True``. Raises
         TableExistsError, TableNotFoundError, ConfigError, PluginError, and what page 0 raises.
@@ -99,6 +102,7 @@ class FetcherService:
             tolerance=Tolerance(allow_partial, allow_empty, allow_missing, strict),
             resume=resume,
             on_batch_complete=on_batch_complete,
+            on_event=on_event,
             cancel=cancel,
         )
         plan = (self._assembler or Assembler()).plan(request, self._storage)
@@ -137,6 +141,7 @@ class ParallelProfileFetcherService:
         strict: bool = False,
         resume: bool = False,
         cancel: Event | None = None,
+        on_event: Listener | None = None,
     ) -> ParallelProfileFetchResult:
         """Fetch as :meth:`FetcherService.fetch_profiles` does with ``parallel=True``."""
         given = locals().copy()  # the contract's keywords, handed on as they are

@@ -10,6 +10,7 @@ from typing import Any
 from mixpanel_fetch.assembly import Assembler
 from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.config import load_settings
+from mixpanel_fetch.events import Listener
 from mixpanel_fetch.model import Mode, ProfileBatchProgress
 from mixpanel_fetch.paging import PageSize
 from mixpanel_fetch.plugins import PluginHost, default_host
@@ -94,6 +95,7 @@ class Workspace:
         max_workers: int | None = None,
         on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None,
         cancel: Event | None = None,
+        on_event: Listener | None = None,
         strategy: str | None = None,
         transforms: Sequence[str | Transform] = (),
         options: Mapping[str, str] | None = None,
