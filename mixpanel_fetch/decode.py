@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from marshmallow import ValidationError
@@ -53,6 +53,13 @@ class Envelope:
     total: int | None
 
 
+class Rows(Protocol):
+    """The rows of an answer, not read yet."""
+
+    def read(self, index: int) -> tuple[Batch, list[Rejection]]:
+        """Return the usable rows of page ``index``, and those left out."""
+
+
 @dataclass(frozen=True)
 class DecodedPage:
     """An answer whose whole text is known to be JSON, and whose rows are not read yet.
@@ -65,7 +72,7 @@ class DecodedPage:
     envelope: Envelope
     rows_received: int
     repaired_values: int
-    rows: UsualRows | OddRows
+    rows: Rows
 
     def read(self) -> tuple[Batch, tuple[Rejection, ...]]:
         """Return the usable rows, each value with its own bytes, and what was left out of them.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from mixpanel_fetch.batch import Batch as Batch
 from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.query import ProfileQuery as ProfileQuery
 from mixpanel_fetch.secret import Secret as Secret
 
 Mode = Literal["create", "append", "replace", "merge"]
@@ -56,69 +56,6 @@ class Credentials:
             )
         if not self.project_id:
             raise ConfigError("a service account needs a project: set MP_PROJECT_ID")
-
-
-@dataclass(frozen=True)
-class ProfileQuery:
-    """Which profiles, and what of them: the query part of an Engage request.
-
-    ``where`` is a Mixpanel expression, ``cohort_id`` the number of a saved cohort as text,
-    ``output_properties`` the names of the properties wanted (None: all). Raises ConfigError for
-    what could never be asked, so that no request is spent on it.
-    """
-
-    where: str | None = None
-    cohort_id: str | None = None
-    output_properties: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.where is not None and not isinstance(self.where, str):
-            raise ConfigError(f"where is an expression in text, not {self.where!r}")
-        if self.where is not None and not self.where.strip():
-            raise ConfigError("the where expression is empty; leave it out to fetch every profile")
-        if self.cohort_id is not None:
-            cohort = str(self.cohort_id).strip()
-            if not (cohort.isascii() and cohort.isdigit() and len(cohort) < 20):
-                raise ConfigError(f"cohort must be an integer id, not {cohort[:40]!r}")
-            object.__setattr__(self, "cohort_id", cohort)
-        if self.output_properties is not None:
-            if not isinstance(self.output_properties, (tuple, list)):
-                raise ConfigError("output_properties is a list of names, not one text")
-            names = tuple(self.output_properties)
-            if not names or not all(isinstance(name, str) and name for name in names):
-                raise ConfigError("output_properties needs at least one name, and no empty one")
-            object.__setattr__(self, "output_properties", names)
-        if not all(map(_is_text, (self.where or "", *(self.output_properties or ())))):
-            raise ConfigError("the query is not text in UTF-8")
-
-    def form(self) -> dict[str, str]:
-        """Return the form fields of a request (Mixpanel's "Query Profiles" reference).
-
-        A cohort comes with ``include_all_users=false``: the API's own default is true and would
-        add ids that have no profile.
-        """
-        fields: dict[str, str] = {}
-        if self.where is not None:
-            fields["where"] = self.where
-        if self.cohort_id is not None:
-            fields["filter_by_cohort"] = json.dumps({"id": int(self.cohort_id)})
-            fields["include_all_users"] = "false"
-        if self.output_properties is not None:
-            fields["output_properties"] = json.dumps(list(self.output_properties))
-        return fields
-
-    def document(self) -> dict[str, Any]:
-        """Return the parts that were given, JSON-able: for metadata and fingerprints."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-def _is_text(value: str) -> bool:
-    """Whether UTF-8 can hold ``value``: the bytes of an argument may have been none."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import gevent
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.errors import FetchInterruptedError
+from mixpanel_fetch.idpages import open_ids, reopened_ids
 from mixpanel_fetch.model import Mode, Page, RunInfo, RunRecord
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.runthread import RunThread, timed_wait
@@ -59,11 +60,7 @@ class Opener:
         batch = self._thread.call(self._plan.transformed, page.batch)
         warnings = source.warnings
         if source.total_pages > _HOURLY_QUERIES:
-            warnings += (
-                f"{source.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour"
-                " and project; as far as is known only the first page counts, because the others"
-                " carry its session_id",
-            )
+            warnings += (_many_pages(source),)
         first = (page, noted(page, batch))
         return Opened(self._describe(source, mode), source, [first], warnings)
 
@@ -71,6 +68,10 @@ class Opener:
         """Go on in the session of an interrupted run; asks for nothing yet."""
         plan = self._plan
         run = replace(record.info, destination=plan.sink.label, batch_size=plan.batch_size)
+        if run.query.distinct_ids is not None:
+            paging = replace(plan.paging, size=run.asked_page_size)
+            chunks = reopened_ids(self._connection, self._settings, run.query, paging)
+            return Opened(run, chunks, [], notes=record.notes)
         source = reopened_session(
             self._connection, self._settings, run, plan.paging, plan.tolerance.missing
         )
@@ -78,16 +79,7 @@ class Opener:
 
     def _first_page(self) -> tuple[EngagePages, Page]:
         plan = self._plan
-        opening = gevent.spawn(
-            _as_value,
-            open_session,
-            self._connection,
-            self._settings,
-            plan.query,
-            plan.paging,
-            workers=plan.workers,
-            may_miss=plan.tolerance.missing,
-        )
+        opening = gevent.spawn(_as_value, self._open)
         try:
             while not opening.ready():
                 with timed_wait():
@@ -103,13 +95,27 @@ class Opener:
         source, first = outcome
         return source, first
 
+    def _open(self) -> tuple[EngagePages, Page]:
+        plan = self._plan
+        query = plan.query.dated()
+        if query.distinct_ids is not None:
+            return open_ids(self._connection, self._settings, query, plan.paging)
+        return open_session(
+            self._connection,
+            self._settings,
+            query,
+            plan.paging,
+            workers=plan.workers,
+            may_miss=plan.tolerance.missing,
+        )
+
     def _describe(self, source: EngagePages, mode: Mode) -> RunInfo:
         plan, session = self._plan, source.session
         return RunInfo(
             run_id=uuid4().hex,
             table=plan.table,
             mode=mode,
-            query=plan.query,
+            query=source.query,
             session_id=session.session_id,
             total=session.total,
             page_size=session.page_size,
@@ -121,6 +127,16 @@ class Opener:
             destination=plan.sink.label,
             batch_size=plan.batch_size,
         )
+
+
+def _many_pages(source: EngagePages) -> str:
+    pages = f"{source.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour and"
+    if source.session.session_id is None:
+        return f"{pages} project, and each page of ids is one"
+    return (
+        f"{pages} project; as far as is known only the first page counts, because the others carry"
+        " its session_id"
+    )
 
 
 def _as_value(function: Callable[..., T], *args: Any, **kwargs: Any) -> T | Exception:

@@ -108,6 +108,8 @@ class _Run:
         report = None
         try:
             interrupted = self._land(load, feed, opened, tally)
+            for remark in opened.source.remarks():
+                self._warn(remark)
             stopped_by = tally.stopped_by
             if isinstance(stopped_by, SessionExpiredError) and not (last or interrupted):
                 publication.drop()
@@ -170,7 +172,7 @@ class _Run:
     def _would_empty(self, run: RunInfo) -> bool:
         """Whether an empty answer is about to take the place of rows that are there."""
         plan = self._plan
-        if run.total or run.mode != "replace" or plan.tolerance.empty:
+        if run.total != 0 or run.mode != "replace" or plan.tolerance.empty:
             return False
         count = getattr(plan.sink.engine, "count", None)
         if count is not None and not self._sink(count, plan.table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Event
 from typing import Any
 
@@ -18,6 +19,8 @@ from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
 from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
 from mixpanel_fetch.tolerance import Tolerance
+
+_LONGEST_TEXT = 16_384  # characters of a query that a fingerprint holds as they are
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,14 @@ class Plan:
     def fingerprint(self, settings: ClientSettings, page_size: int) -> Mapping[str, str]:
         """Return what two runs must share for one to go on where the other stopped."""
         return {
-            "query": json.dumps(self.query.document(), sort_keys=True),
+            "query": _short(json.dumps(self.query.document(), sort_keys=True)),
             "project": settings.credentials.project_id or "",
             "host": settings.host,
             "page_size": str(page_size),
             "transforms": json.dumps([one.identity for one in self.transforms]),
         }
+
+
+def _short(text: str) -> str:
+    """Return ``text``, or its digest where it is long: a query may name thousands of ids."""
+    return text if len(text) <= _LONGEST_TEXT else f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -18,33 +18,11 @@ from mixpanel_fetch.inflight import InflightBytes
 from mixpanel_fetch.model import Page, PageFailure, ProfileQuery, RunInfo, UnreadPage
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.probing import count_rows
-from mixpanel_fetch.protocols import Gate
+from mixpanel_fetch.protocols import Gate, PageFetcher
+from mixpanel_fetch.session import EngageSession as EngageSession
 from mixpanel_fetch.transport import Transport, pause
 
 log = logging.getLogger("mixpanel_fetch")
-
-
-@dataclass(frozen=True)
-class EngageSession:
-    """What page 0 said: how many profiles match, and how the server cuts them into pages.
-
-    ``asked_page_size`` is what is asked for (None: the server's own), ``page_size`` what the
-    server answered with.
-    """
-
-    session_id: str | None
-    total: int
-    page_size: int
-    asked_page_size: int | None = None
-
-    @property
-    def total_pages(self) -> int:
-        """How many pages there are; the first is always there, an empty one too."""
-        return max(1, -(-self.total // self.page_size))
-
-    def rows_due(self, index: int) -> int:
-        """How many rows page ``index`` should bring."""
-        return max(0, min(self.page_size, self.total - index * self.page_size))
 
 
 class EngagePages:
@@ -62,7 +40,7 @@ class EngagePages:
     ) -> None:
         self._connection = connection
         self._settings = settings
-        self._query = query
+        self.query = query
         self._inflight = inflight
         self._may_miss = may_miss
         self.session = session
@@ -130,6 +108,10 @@ class EngagePages:
         except MixpanelFetchError as error:
             return PageFailure(index, "fetch", error, error.attempts)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return what is worth a warning once all pages have been asked for."""
+        return ()
+
     def landed(self, index: int) -> None:
         """Let go of the bytes of page ``index``: it has landed, or it never will."""
         if self._inflight is not None:
@@ -158,13 +140,13 @@ class EngagePages:
         except QueryError:
             return 0
 
-    def portable(self) -> PortablePages:
+    def portable(self) -> PageFetcher:
         """Return a picklable twin, for another process; it carries the credentials."""
-        return PortablePages(self._settings, self._query, self.session)
+        return PortablePages(self._settings, self.query, self.session)
 
     def _fetch_once(self, index: int) -> tuple[DecodedPage, int, int]:
         return self._connection.fetch_page(
-            self._query,
+            self.query,
             index,
             session_id=self.session.session_id,
             page_size=self.session.asked_page_size,
@@ -227,7 +209,7 @@ def open_session(
     paging = paging or Paging()
     session, first = _first_page(connection, query, paging.asked)
     better = paging.better_size(
-        total=session.total,
+        total=session.total or 0,
         page_size=session.page_size,
         rows=first[0].rows_received,
         size=first[1],
@@ -242,7 +224,8 @@ def open_session(
     inflight = InflightBytes(paging.max_inflight_bytes, sleep=pause)
     pages = EngagePages(connection, settings, query, session, inflight=inflight, may_miss=may_miss)
     page = pages.opened(*first)
-    if page.rows_received >= session.page_size >= session.total and session.session_id:
+    announced = session.total or 0
+    if page.rows_received >= session.page_size >= announced and session.session_id:
         pages.look_for_more()
     inflight.arrived(0, page.bytes_received)
     return pages, page

@@ -131,8 +131,13 @@ class Tally:
         return again
 
     def missing_rows(self, run: RunInfo) -> int:
-        """Return how many rows page 0 announced and no page brought; below 0, those too many."""
-        return (run.total or 0) - self.rows_before - self.rows_received
+        """Return how many rows page 0 announced and no page brought; below 0, those too many.
+
+        0 where no number of rows was announced.
+        """
+        if run.total is None:
+            return 0
+        return run.total - self.rows_before - self.rows_received
 
     @property
     def stopped_by(self) -> BaseException | None:

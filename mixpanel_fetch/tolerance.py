@@ -37,6 +37,8 @@ class Tolerance:
             return "; ".join(self._not_adding_up(run, tally, pages)) or None
         if tally.missing and not (self.partial or run.mode in {"create", "append"}):
             return f"{pages}; run again, or pass --allow-partial to {run.mode} with what landed"
+        if run.total is None and run.mode == "replace" and not (tally.rows_landed or self.empty):
+            return "no profile came; pass --allow-empty to empty it"
         return None
 
     def _not_adding_up(self, run: RunInfo, tally: Tally, pages: str) -> list[str]:
