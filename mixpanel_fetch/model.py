@@ -11,6 +11,7 @@ from mixpanel_fetch.batch import Batch as Batch
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.query import ProfileQuery as ProfileQuery
 from mixpanel_fetch.secret import Secret as Secret
+from mixpanel_fetch.sync import SyncOrder
 
 Mode = Literal["create", "append", "replace", "merge"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -43,7 +44,10 @@ class Credentials:
         for name in ("project_id", "workspace_id"):
             value = getattr(self, name)
             if value is not None and not (str(value).isascii() and str(value).isdigit()):
-                raise ConfigError(f"{name} must be a number, not a token or a name")
+                raise ConfigError(
+                    f"{name} must be a number, not a token or a name; Mixpanel's project settings"
+                    " show it"
+                )
             object.__setattr__(self, name, None if value is None else str(value))
         if self.region not in REGIONS:
             raise ConfigError(f"unknown region {self.region!r}; it is one of us, eu, in")
@@ -51,11 +55,13 @@ class Credentials:
             return
         if not (self.username and self.secret):
             raise ConfigError(
-                "no credentials: set MP_USERNAME and MP_SECRET (a service account) and"
-                " MP_PROJECT_ID, or try `mp demo`, which needs none"
+                "no credentials: `mp auth add NAME` stores some, or set MP_USERNAME and MP_SECRET (a"
+                " service account) and MP_PROJECT_ID; `mp demo` needs none"
             )
         if not self.project_id:
-            raise ConfigError("a service account needs a project: set MP_PROJECT_ID")
+            raise ConfigError(
+                "a service account needs a project: set MP_PROJECT_ID, or project_id of the account"
+            )
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,11 @@ class RunInfo:
     batch_size: int = 1000
     asked_page_size: int | None = None
 
+    @property
+    def sync(self) -> SyncOrder | None:
+        """What to do to keep the table in step; None for a run that only lands what it fetched."""
+        return SyncOrder.of_text(self.fingerprint.get("sync"))
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -181,7 +192,9 @@ class LoadReport:
 
     ``total_rows``: rows of this run now in the table. ``duplicate_rows``: rows that another row
     of the same id in this run replaced. ``inserted`` and ``updated``: rows new to the table, and
-    rows that were there before. ``repaired_values``: values the sink had to replace.
+    rows that were there before. ``repaired_values``: values the sink had to replace. Of a run that
+    keeps a table in step: ``updated`` are those that differ, ``unchanged`` the others that were
+    there, ``gone`` those that did not come any more.
     """
 
     total_rows: int | None = None
@@ -189,6 +202,8 @@ class LoadReport:
     updated: int | None = None
     duplicate_rows: int = 0
     repaired_values: int = 0
+    unchanged: int | None = None
+    gone: int | None = None
 
 
 RunStatus = Literal["running", "suspended", "partial", "complete", "aborted"]

@@ -14,10 +14,11 @@ from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.errors import FetchInterruptedError
 from mixpanel_fetch.idpages import open_ids, reopened_ids
-from mixpanel_fetch.model import Mode, Page, RunInfo, RunRecord
+from mixpanel_fetch.model import Mode, Page, ProfileQuery, RunInfo, RunRecord
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.runthread import RunThread, timed_wait
 from mixpanel_fetch.source import EngagePages, open_session, reopened_session
+from mixpanel_fetch.sync import SyncOrder
 from mixpanel_fetch.tally import noted
 
 T = TypeVar("T")
@@ -53,16 +54,19 @@ class Opener:
         self._connection = connection
         self._started_at = datetime.now(timezone.utc)
 
-    def anew(self, mode: Mode) -> Opened:
-        """Ask for page 0. Raises what that raises, and FetchInterruptedError when cancelled."""
-        source, page = self._first_page()
+    def anew(self, mode: Mode, order: SyncOrder | None = None) -> Opened:
+        """Ask for page 0, of what ``order`` wants where there is one.
+
+        Raises what that raises, and FetchInterruptedError when cancelled.
+        """
+        source, page = self._first_page(order)
         # Before anything is stored: a typo in a transform must not cost a whole download.
         batch = self._thread.call(self._plan.transformed, page.batch)
         warnings = source.warnings
         if source.total_pages > _HOURLY_QUERIES:
             warnings += (_many_pages(source),)
         first = (page, noted(page, batch))
-        return Opened(self._describe(source, mode), source, [first], warnings)
+        return Opened(self._describe(source, mode, order), source, [first], warnings)
 
     def again(self, record: RunRecord) -> Opened:
         """Go on in the session of an interrupted run; asks for nothing yet."""
@@ -77,9 +81,10 @@ class Opener:
         )
         return Opened(run, source, [], notes=record.notes)
 
-    def _first_page(self) -> tuple[EngagePages, Page]:
+    def _first_page(self, order: SyncOrder | None) -> tuple[EngagePages, Page]:
         plan = self._plan
-        opening = gevent.spawn(_as_value, self._open)
+        query = plan.query if order is None else order.query(plan.query)
+        opening = gevent.spawn(_as_value, self._open, query.dated())
         try:
             while not opening.ready():
                 with timed_wait():
@@ -95,9 +100,8 @@ class Opener:
         source, first = outcome
         return source, first
 
-    def _open(self) -> tuple[EngagePages, Page]:
+    def _open(self, query: ProfileQuery) -> tuple[EngagePages, Page]:
         plan = self._plan
-        query = plan.query.dated()
         if query.distinct_ids is not None:
             return open_ids(self._connection, self._settings, query, plan.paging)
         return open_session(
@@ -109,7 +113,7 @@ class Opener:
             may_miss=plan.tolerance.missing,
         )
 
-    def _describe(self, source: EngagePages, mode: Mode) -> RunInfo:
+    def _describe(self, source: EngagePages, mode: Mode, order: SyncOrder | None) -> RunInfo:
         plan, session = self._plan, source.session
         return RunInfo(
             run_id=uuid4().hex,
@@ -122,7 +126,7 @@ class Opener:
             asked_page_size=session.asked_page_size,
             total_pages=session.total_pages,
             transforms=tuple(one.label for one in plan.transforms),
-            fingerprint=plan.fingerprint(self._settings, session.page_size),
+            fingerprint=plan.fingerprint(self._settings, session.page_size, order),
             started_at=self._started_at,
             destination=plan.sink.label,
             batch_size=plan.batch_size,

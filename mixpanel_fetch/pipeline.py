@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from mixpanel_fetch.client import EngageConnection, MixpanelAPIClient
 from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError, SessionExpiredError
 from mixpanel_fetch.feed import Feed
+from mixpanel_fetch.instep import order_of
 from mixpanel_fetch.model import LoadReport, RunInfo, RunRecord
 from mixpanel_fetch.opening import Opened, Opener
 from mixpanel_fetch.plan import Plan
@@ -69,7 +70,7 @@ class _Run:
         connection: EngageConnection,
         reporter: Reporter,
     ) -> None:
-        self._client = client
+        self._settings = client.settings
         self._plan = plan
         self._thread = thread
         self._opener = Opener(client.settings, plan, thread, connection)
@@ -80,15 +81,18 @@ class _Run:
         record = self._to_resume() if self._plan.resume else None
         mode = self._plan.mode if record is None else record.info.mode
         if record is None and self._plan.resume:
-            finished = self._sink(finished_run, self._plan, self._client.settings)
+            finished = self._sink(finished_run, self._plan, self._settings)
             if finished is not None:
                 return self._finished_before(result_type, finished)
             self._warn(f"no run of {self._plan.table} was interrupted; this is a new one")
         partial = record is not None and record.status == "partial"
         self._sink(self._plan.sink.check, self._plan.table, "merge" if partial else mode)
+        order = record.info.sync if record else self._sink(order_of, self._plan, self._settings)
         self._reporter.restart_clock()
         for sessions_left in reversed(range(_SESSIONS)):
-            opened = self._opener.anew(mode) if record is None else self._opener.again(record)
+            opened = (
+                self._opener.anew(mode, order) if record is None else self._opener.again(record)
+            )
             for warning in opened.warnings:
                 self._warn(warning)
             try:
@@ -104,7 +108,7 @@ class _Run:
         if self._would_empty(run):
             return self._finish(result_type, run, tally, None, published=False)
         load, feed = self._begin(opened, tally)
-        publication = Publication(self._plan, self._thread, load)
+        publication = Publication(self._plan, self._thread, load, run)
         report = None
         try:
             interrupted = self._land(load, feed, opened, tally)
@@ -118,7 +122,7 @@ class _Run:
                 self._warn(f"stopped: {stopped_by}")
             if not interrupted and self._may_publish(publication, run, tally):
                 self._reporter.publishing(run)
-                report = publication.publish()
+                report = publication.publish(tally)
                 interrupted = report is None
         except _SessionGone:
             raise
@@ -157,7 +161,7 @@ class _Run:
     # Before the first page lands
 
     def _to_resume(self) -> RunRecord | None:
-        record: RunRecord | None = self._sink(run_to_resume, self._plan, self._client.settings)
+        record: RunRecord | None = self._sink(run_to_resume, self._plan, self._settings)
         return record
 
     def _finished_before(self, result_type: type[R], record: RunRecord) -> R:
@@ -224,7 +228,7 @@ class _Run:
     def _may_publish(self, publication: Publication, run: RunInfo, tally: Tally) -> bool:
         if tally.stopped_by is not None:
             return False
-        objection = publication.objection(run, tally)
+        objection = publication.objection(tally)
         if objection is not None:
             self._warn(f"{run.table} was left as it was: {objection}")
         return objection is None

@@ -18,6 +18,7 @@ from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
 from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
+from mixpanel_fetch.sync import SyncOrder, SyncWish
 from mixpanel_fetch.tolerance import Tolerance
 
 _LONGEST_TEXT = 16_384  # characters of a query that a fingerprint holds as they are
@@ -104,6 +105,7 @@ class Plan:
     batch_size: int = 1000
     tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
+    sync: SyncWish | None = None
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     on_event: Listener | None = None
     cancel: Event | None = None
@@ -125,9 +127,12 @@ class Plan:
         """Return the error that says the strategy broke its promise."""
         return PluginError(f"{self.strategy_label} failed: {words}", exit_code=1)
 
-    def fingerprint(self, settings: ClientSettings, page_size: int) -> Mapping[str, str]:
+    def fingerprint(
+        self, settings: ClientSettings, page_size: int, order: SyncOrder | None = None
+    ) -> Mapping[str, str]:
         """Return what two runs must share for one to go on where the other stopped."""
-        return {
+        kept_in_step = {} if order is None else {"sync": order.text()}
+        return kept_in_step | {
             "query": _short(json.dumps(self.query.document(), sort_keys=True)),
             "project": settings.credentials.project_id or "",
             "host": settings.host,

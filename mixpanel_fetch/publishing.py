@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mixpanel_fetch.errors import MixpanelFetchError
+from mixpanel_fetch.instep import is_complete, too_many_gone
 from mixpanel_fetch.model import LoadReport, RunInfo
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.protocols import TableLoad
@@ -18,16 +20,17 @@ _GLANCE = 0.1  # seconds between two looks at whether to stop
 class Publication:
     """What is done with one load in the end. Use from the thread and hub of the run."""
 
-    def __init__(self, plan: Plan, thread: RunThread, load: TableLoad) -> None:
+    def __init__(self, plan: Plan, thread: RunThread, load: TableLoad, run: RunInfo) -> None:
         self._plan = plan
         self._thread = thread
-        self._load = load
+        self._load: Any = load
+        self._run = run
         self._committed = False
 
-    def objection(self, run: RunInfo, tally: Tally) -> str | None:
+    def objection(self, tally: Tally) -> str | None:
         """Return why what landed must not be published, or None."""
         tolerance = self._plan.tolerance
-        objection = tolerance.objection(run, tally)
+        objection = tolerance.objection(self._run, tally) or self._gone(tally)
         if objection is not None or not tolerance.strict:
             return objection
         count = getattr(self._load, "count_duplicates", None)
@@ -36,9 +39,18 @@ class Publication:
         )
         return f"{duplicates:,} rows came twice" if duplicates else None
 
-    def publish(self) -> LoadReport | None:
+    def _gone(self, tally: Tally) -> str | None:
+        order, wish = self._run.sync, self._plan.sync
+        if order is None or wish is None or order.kind != "full" or order.delete == "ignore":
+            return None
+        if not is_complete(self._run, tally):
+            return None
+        gone, rows = self._thread.call(self._plan.sink.call, self._load.count_gone)
+        return too_many_gone(gone, rows, wish.max_gone)
+
+    def publish(self, tally: Tally) -> LoadReport | None:
         """Commit; None when that was interrupted. Raises what the sink raises."""
-        pending = self._thread.submit(self._commit)
+        pending = self._thread.submit(self._commit, is_complete(self._run, tally))
         told = False
         while not pending.wait(_GLANCE):
             if self._plan.is_cancelled and not told:
@@ -67,8 +79,11 @@ class Publication:
 
     # In the run's thread, and so one after the other: what is published stays so.
 
-    def _commit(self) -> LoadReport | None:
-        report: LoadReport | None = self._plan.sink.call(self._load.commit)
+    def _commit(self, complete: bool) -> LoadReport | None:
+        commit = self._load.commit
+        if self._run.sync is not None:
+            commit = partial(self._load.commit_in_step, complete=complete)
+        report: LoadReport | None = self._plan.sink.call(commit)
         self._committed = True
         return report
 

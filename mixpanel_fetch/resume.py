@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mixpanel_fetch.client import ClientSettings
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.plan import Plan
+from mixpanel_fetch.sync import sync_key
 
 _PARTS = {
     "query": "the query",
@@ -45,7 +48,12 @@ def run_to_resume(plan: Plan, settings: ClientSettings) -> RunRecord | None:
 
 
 def finished_run(plan: Plan, settings: ClientSettings) -> RunRecord | None:
-    """Return the newest run of the plan's table, if it is complete and was about the same."""
+    """Return the newest run of the plan's table, if it is complete and was about the same.
+
+    A table that is kept in step is never finished with.
+    """
+    if plan.sync is not None:
+        return None
     engine: Any = plan.sink.engine
     for record in engine.runs():
         if record.info.table == plan.table and record.status != "aborted":
@@ -57,9 +65,20 @@ def finished_run(plan: Plan, settings: ClientSettings) -> RunRecord | None:
 def differing_parts(plan: Plan, settings: ClientSettings, info: RunInfo) -> str:
     """Name what ``plan`` asks for in another way than the run of ``info`` did; empty if nothing."""
     ours = plan.fingerprint(settings, info.page_size)
-    return " and ".join(
+    differing = [
         words for part, words in _PARTS.items() if ours[part] != info.fingerprint.get(part)
-    )
+    ]
+    if not _same_sync(plan, ours, info):
+        differing.append("how the table is kept in step")
+    return " and ".join(differing)
+
+
+def _same_sync(plan: Plan, ours: Mapping[str, str], info: RunInfo) -> bool:
+    wish, order = plan.sync, info.sync
+    if wish is None or order is None:
+        return (wish is None) == (order is None)
+    # Whether it was to be a full fetch, and how far it went back, is the interrupted run's.
+    return order == replace(order, key=sync_key(ours), delete=wish.delete, history=wish.history)
 
 
 def mode_over(record: RunRecord) -> Mode:

@@ -174,6 +174,9 @@ class Tally:
             "repaired_values": self.repaired_values + report.repaired_values,
             "inserted": report.inserted,
             "updated": report.updated,
+            "unchanged": report.unchanged,
+            "gone": report.gone,
+            "sync": None if run.sync is None else run.sync.kind,
             "retries": self.retries,
             "failures": tuple(self.failures[i] for i in sorted(self.failures)),
         }
