@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mixpanel_fetch.result import RunResult
+
 
 class MixpanelFetchError(Exception):
     """Base of every error that mixpanel-fetch raises on purpose.
@@ -28,9 +33,16 @@ def _rebuild(
 
 
 class AuthenticationError(MixpanelFetchError):
-    """Mixpanel refused the credentials: 401, 403, or 400 with "Unable to authenticate"."""
+    """Mixpanel refused the credentials: 401, 403, or 400 with "Unable to authenticate".
+
+    ``status`` is the answer's; 403 means that they are good, but not for this project.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class PaymentRequiredError(MixpanelFetchError):
@@ -88,12 +100,14 @@ class SessionExpiredError(MixpanelFetchError):
 class TransportError(MixpanelFetchError):
     """No answer came: refused, reset, cut short, timed out, or TLS not trusted.
 
-    ``transient`` says whether asking again may help.
+    ``transient`` says whether asking again may help; ``expired`` that the certificate is not valid
+    by this machine's clock.
     """
 
-    def __init__(self, message: str, *, transient: bool = True) -> None:
+    def __init__(self, message: str, *, transient: bool = True, expired: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.expired = expired
 
 
 class TableExistsError(MixpanelFetchError):
@@ -110,6 +124,19 @@ class TableNotFoundError(MixpanelFetchError):
 
 class StorageError(MixpanelFetchError):
     """The destination failed while data were on their way: disk full, file locked, and kin."""
+
+
+class ReaderGoneError(StorageError):
+    """Whoever read the stream that rows are written to wants no more of them.
+
+    A sink that streams raises it; the run ends at once, and ``mp`` says nothing, as after SIGPIPE.
+    """
+
+    exit_code = 141
+
+
+class DriftError(MixpanelFetchError):
+    """The properties of a table are no longer those of its schema file, and that was to fail."""
 
 
 class PluginError(MixpanelFetchError):
@@ -132,3 +159,11 @@ class FetchInterruptedError(MixpanelFetchError):
     """The caller asked the fetch to stop, before there was anything to report on."""
 
     exit_code = 130
+
+
+class IncompleteFetchError(MixpanelFetchError):
+    """A stream has ended, and not every profile was in it; ``result`` says which pages failed."""
+
+    def __init__(self, message: str, *, result: RunResult) -> None:
+        super().__init__(message)
+        self.result = result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import datetime, timezone
 
 import pytest
 
@@ -11,12 +12,15 @@ from mixpanel_fetch import errors
 from mixpanel_fetch.errors import (
     AuthenticationError,
     ConfigError,
+    DriftError,
     FetchInterruptedError,
+    IncompleteFetchError,
     MixpanelFetchError,
     PaymentRequiredError,
     PluginError,
     QueryError,
     RateLimitError,
+    ReaderGoneError,
     ServerError,
     SessionExpiredError,
     StorageError,
@@ -24,6 +28,7 @@ from mixpanel_fetch.errors import (
     TableNotFoundError,
     TransportError,
 )
+from mixpanel_fetch.result import FetchResult
 
 EXIT_CODES = {
     MixpanelFetchError: 1,
@@ -37,12 +42,25 @@ EXIT_CODES = {
     TableExistsError: 3,
     TableNotFoundError: 3,
     StorageError: 1,
+    ReaderGoneError: 141,
+    DriftError: 1,
     PluginError: 3,
     ConfigError: 3,
     FetchInterruptedError: 130,
+    IncompleteFetchError: 1,
 }
+RESULT = FetchResult(
+    table="t", total_rows=1, duration_seconds=1, fetched_at=datetime.now(timezone.utc)
+)
+
+
+def made(kind):
+    needs = {"result": RESULT} if kind is IncompleteFetchError else {}
+    return kind("what is wrong", **needs)
+
+
 EVERY = [
-    *(kind("what is wrong") for kind in EXIT_CODES),
+    *map(made, EXIT_CODES),
     RateLimitError("m", retry_after=3.5, limit="hourly"),
     ServerError("m", status=503, transient=False, retry_after=9.0),
     TransportError("m", transient=False),
@@ -59,7 +77,7 @@ def test_the_table_of_exit_codes_is_complete():
 
 @pytest.mark.parametrize(("kind", "code"), EXIT_CODES.items())
 def test_each_kind_knows_its_exit_code_and_is_one_of_ours(kind, code):
-    error = kind("what is wrong")
+    error = made(kind)
     assert error.exit_code == code
     assert isinstance(error, MixpanelFetchError)
     assert str(error) == "what is wrong"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError
 from mixpanel_fetch.hookspecs import BaseEngine, require_mode
 from mixpanel_fetch.model import Mode
 from mixpanel_fetch.protocols import TableLoad
+
+_WITHIN = re.compile(r'"exception_message":"[^\n]*: ([^":\n]+)"')
+"""Where the reason stands in what DuckDB says of a write that it did in the background."""
 
 
 class FileEngine(BaseEngine):
@@ -116,8 +120,13 @@ def _exists(path: Path) -> TableExistsError:
 
 
 def _reason(error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(reason).splitlines()[0]
+    reason = str(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    within = _WITHIN.search(reason)
+    if within is not None:
+        reason = within[1]
+    if "No space left" in reason:
+        return "No space left on device; free some, then run it again"
+    return reason.splitlines()[0]
 
 
 def _sync(path: Path) -> None:
