@@ -12,6 +12,7 @@ from mixpanel_fetch.errors import (
     QueryError,
     ServerError,
     SessionExpiredError,
+    TransportError,
 )
 from mixpanel_fetch.quota import LONGEST_SANE_WAIT, parse_retry_after, read_rate_limit
 from mixpanel_fetch.transport import Answer
@@ -33,13 +34,24 @@ def error_of(answer: Answer) -> MixpanelFetchError | None:
         return ServerError(f"Mixpanel failed with {status}", status=status, retry_after=sane)
     if status == 400:
         return _bad_request(text)
-    if status in {401, 403}:
-        return AuthenticationError(
-            f"Mixpanel refused the credentials ({status}: {text}); check MP_USERNAME, MP_SECRET,"
-            " MP_PROJECT_ID and MP_REGION"
-        )
+    if status == 401:
+        return _refused(status, text)
     if status == 402:
-        return PaymentRequiredError(f"the project's plan has no Query API (402: {text})")
+        return PaymentRequiredError(
+            f"the project's plan has no Query API (402: {_first_sentence(text)}); upgrade the plan,"
+            " or fetch from another project"
+        )
+    if status == 403:
+        return AuthenticationError(
+            f"the credentials are good, but not for this project (403: {text}); check"
+            " MP_PROJECT_ID, or have the account added",
+            status=status,
+        )
+    if status == 407:
+        return TransportError(
+            f"the proxy wants a user name and a password (407: {text}); put them into HTTP_PROXY",
+            transient=False,
+        )
     if status in {413, 414}:
         return QueryError(f"the query is too long for Mixpanel ({status})")
     if 300 <= status < 400:
@@ -57,13 +69,18 @@ def error_of(answer: Answer) -> MixpanelFetchError | None:
 
 def _bad_request(text: str) -> MixpanelFetchError:
     if "unable to authenticate" in text.lower():
-        return AuthenticationError(
-            f"Mixpanel refused the credentials (400: {text}); check MP_USERNAME, MP_SECRET,"
-            " MP_PROJECT_ID and MP_REGION"
-        )
+        return _refused(400, text)
     if "uncached query" in text.lower():
         return SessionExpiredError("the session expired: Mixpanel no longer holds its result")
     return QueryError(f"Mixpanel refused the query (400: {text})")
+
+
+def _refused(status: int, text: str) -> AuthenticationError:
+    return AuthenticationError(
+        f"Mixpanel refused the credentials ({status}: {text}); check MP_USERNAME, MP_SECRET,"
+        " MP_PROJECT_ID and MP_REGION: `mp auth test` says which",
+        status=status,
+    )
 
 
 def server_text(body: bytes) -> str:
@@ -86,6 +103,10 @@ def _host_of(location: str) -> str:
         return _printable(urlsplit(location).netloc.rpartition("@")[2])[:_LONGEST_MESSAGE]
     except ValueError:
         return ""
+
+
+def _first_sentence(text: str) -> str:
+    return text.split(". ", maxsplit=1)[0].rstrip(".")
 
 
 def _printable(text: str) -> str:

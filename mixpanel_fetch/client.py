@@ -85,6 +85,14 @@ class EngageConnection:
         form = self._form(query, index, session_id, page_size)
         return self._ask(index, form, decode_document)[0]
 
+    def answer(self, query: ProfileQuery, page_size: int | None = None) -> Answer:
+        """Return what page 0 is answered with, be it an error; nothing is asked again."""
+        return self._exchange(self._form(query, 0, None, page_size))
+
+    def queries_left(self) -> int | None:
+        """Return how many counted queries the hour still has, as far as this machine knows."""
+        return None if self._hour is None else self._hour.left()
+
     @staticmethod
     def _form(
         query: ProfileQuery, index: int, session_id: str | None, page_size: int | None
@@ -119,16 +127,19 @@ class EngageConnection:
                 waited += wait if by_quota else 0.0
 
     def _post(self, form: dict[str, str]) -> bytes:
-        self._gate.acquire()
-        try:
-            # A request that names its session does not count against the hour.
-            answer = self._send(form) if form.get("session_id") else self._send_counted(form)
-        finally:
-            self._gate.release()
+        answer = self._exchange(form)
         error = error_of(answer)
         if error is not None:
             raise error
         return answer.body
+
+    def _exchange(self, form: dict[str, str]) -> Answer:
+        self._gate.acquire()
+        try:
+            # A request that names its session does not count against the hour.
+            return self._send(form) if form.get("session_id") else self._send_counted(form)
+        finally:
+            self._gate.release()
 
     def _send(self, form: dict[str, str]) -> Answer:
         return self._transport.post(

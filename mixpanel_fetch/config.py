@@ -1,44 +1,54 @@
-"""Settings: defaults < file < environment < arguments. And the default names of plugins."""
+"""Settings: defaults < file < environment < arguments. And the default names of plugins.
+
+An account of the file stands between the file's top level and the environment; one that an
+argument names stands above the environment.
+"""
 
 from __future__ import annotations
 
 import os
-import stat
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import platformdirs
-
+from mixpanel_fetch.config_file import ConfigFile, config_path
+from mixpanel_fetch.config_file import default_config_path as default_config_path
 from mixpanel_fetch.errors import ConfigError, PluginError
+from mixpanel_fetch.keyrings import KeyringEntry
 from mixpanel_fetch.model import Credentials
-from mixpanel_fetch.secret import Secret, names_a_secret, redact_uri
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from mixpanel_fetch.plugin_options import given_to, plugin_tables
+from mixpanel_fetch.precedence import (
+    Given,
+    Layer,
+    Origin,
+    merged,
+    names_someone,
+    stacked,
+)
+from mixpanel_fetch.secret import Secret, redact_uri
 
 DEFAULT_DESTINATION = "duckdb:///mixpanel.duckdb"
 DEFAULT_WORKERS = 5
 PARALLEL_STRATEGY = "gevent-pool"
 SEQUENTIAL_STRATEGY = "sequential"
 
-_ENVIRONMENT = {
-    "MP_USERNAME": "username",
-    "MP_SECRET": "secret",
-    "MP_PROJECT_ID": "project_id",
-    "MP_REGION": "region",
-    "MP_WORKSPACE_ID": "workspace_id",
-    "MP_API_SECRET": "api_secret",
-    "MP_API_BASE_URL": "api_base_url",
-    "MP_DESTINATION": "destination",
+SETTINGS = {
+    "username": "MP_USERNAME",
+    "secret": "MP_SECRET",
+    "project_id": "MP_PROJECT_ID",
+    "region": "MP_REGION",
+    "workspace_id": "MP_WORKSPACE_ID",
+    "api_secret": "MP_API_SECRET",
+    "api_base_url": "MP_API_BASE_URL",
+    "destination": "MP_DESTINATION",
 }
+"""Each setting, and the variable of the environment that it may come from."""
+
+_DEFAULTS = {"region": "us", "destination": DEFAULT_DESTINATION}
 _SECRETS = frozenset({"secret", "api_secret"})
-_PLUGIN_PREFIX = "MP_PLUGIN_"
+_CREDENTIALS = ("username", "secret", "project_id", "region", "workspace_id", "api_secret")
 
 
 @dataclass(frozen=True)
@@ -74,10 +84,23 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """The account that counts, and who says so: an argument, ``MP_ACCOUNT``, the file.
+
+    ``ousted``: it would be the file's default, but others say who asks.
+    """
+
+    name: str
+    origin: Origin
+    ousted: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the file, the environment and the arguments came to.
 
-    ``plugins`` holds option tables by plugin name.
+    ``account`` holds values by setting, ``origins`` where each comes from; ``plugins`` holds
+    option tables by plugin name; ``file`` is where the configuration file is, or would be.
     """
 
     account: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -85,14 +108,19 @@ class Settings:
     destination: str = field(default=DEFAULT_DESTINATION, repr=False)
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
+    selection: Selection | None = field(default=None, repr=False)
+    file: ConfigFile | None = field(default=None, repr=False)
 
     def credentials(self) -> Credentials:
         """Return the credentials. Raises ConfigError when they are missing or cannot work."""
-        known = {key: self.account[key] for key in _CREDENTIAL_KEYS if self.account.get(key)}
-        return Credentials(**known)
-
-
-_CREDENTIAL_KEYS = ("username", "secret", "project_id", "region", "workspace_id", "api_secret")
+        known = {key: self.account[key] for key in _CREDENTIALS if self.account.get(key)}
+        if self.selection and self.selection.ousted and not known.keys() & _SECRETS:
+            raise ConfigError(
+                f"user {known['username']!r} has no secret: set MP_SECRET, or unset MP_USERNAME to"
+                f" have account {self.selection.name!r} again"
+            )
+        return Credentials(**{key: _looked_up(value) for key, value in known.items()})
 
 
 def load_settings(
@@ -104,107 +132,77 @@ def load_settings(
 ) -> Settings:
     """Return the settings: file, then environment, then ``arguments`` (None: not given).
 
-    ``account`` names an ``[accounts.NAME]`` table of the file. The file is ``path``, else
-    ``MP_CONFIG``, else the default one, which may be missing. Raises ConfigError.
+    ``account`` names an ``[accounts.NAME]`` table of the file; it wins over the environment, whose
+    user and secrets are left out. ``MP_ACCOUNT`` names one that the other variables win over. Else
+    the file's ``default`` counts, unless the environment or ``arguments`` say who asks. The file
+    is ``path``, else ``MP_CONFIG``, else the default one, which may be missing. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["MP_CONFIG"]).expanduser() if environ.get("MP_CONFIG") else None)
-    document, warnings = _read_file(named or default_config_path(), required=named is not None)
-    merged = {k: v for k, v in document.items() if k not in {"accounts", "plugins"}}
-    if account is not None:
-        merged |= _named_account(document, account)
-    merged |= {key: environ[name] for name, key in _ENVIRONMENT.items() if environ.get(name)}
-    merged |= {key: value for key, value in arguments.items() if value is not None}
-    merged |= {key: _as_secret(merged[key]) for key in _SECRETS & merged.keys()}
-    if merged.get("api_secret") and not (merged.get("username") and merged.get("secret")):
-        warnings.append(
+    where, required = (path, True) if path is not None else config_path(environ)
+    file = ConfigFile.read(where, required=required)
+    defaults = {key: Given(value, Origin("default")) for key, value in _DEFAULTS.items()}
+    variables = _variables(environ)
+    given = {k: Given(v, Origin("argument")) for k, v in arguments.items() if v is not None}
+    selection = _select(account, environ, file, merged([variables, given]))
+    known = defaults | stacked(
+        file.top_level(),
+        {} if selection is None or selection.ousted else file.account(selection.name),
+        variables,
+        given,
+        account_wins=account is not None,
+    )
+    values: dict[str, Any] = {
+        name: _as_secret(one.value) if name in _SECRETS else one.value
+        for name, one in known.items()
+    }
+    return Settings(
+        account=values,
+        api_base_url=values.get("api_base_url"),
+        destination=values["destination"],
+        plugins=plugin_tables(file.document, environ),
+        warnings=(*file.warnings, *_warnings(values, selection, variables)),
+        origins={name: one.origin for name, one in known.items()},
+        selection=selection,
+        file=file,
+    )
+
+
+def _warnings(
+    values: Mapping[str, Any], selection: Selection | None, variables: Layer
+) -> Iterator[str]:
+    if values.get("api_secret") and not (values.get("username") and values.get("secret")):
+        yield (
             "a project secret is in use: Mixpanel retires it on 2027-03-03; make a service account"
         )
-    return Settings(
-        account=merged,
-        api_base_url=merged.get("api_base_url"),
-        destination=merged.get("destination", DEFAULT_DESTINATION),
-        plugins=_plugin_tables(document, environ),
-        warnings=tuple(warnings),
-    )
+    if selection and selection.origin.source == "environment" and names_someone(variables):
+        who = "MP_USERNAME" if "username" in variables else "MP_API_SECRET"
+        yield f"{who} wins over the account that MP_ACCOUNT names; unset one of them"
 
 
-def default_config_path() -> Path:
-    """Return where the configuration file is looked for when nothing names one."""
-    return platformdirs.user_config_path("mixpanel-fetch") / "config.toml"
+def _select(
+    account: str | None, environ: Mapping[str, str], file: ConfigFile, others: Layer
+) -> Selection | None:
+    if account is not None:
+        return Selection(account, Origin("argument"))
+    if environ.get("MP_ACCOUNT"):
+        return Selection(environ["MP_ACCOUNT"], Origin("environment", "MP_ACCOUNT"))
+    if file.default is not None:
+        return Selection(file.default, Origin("file"), ousted=names_someone(others))
+    return None
 
 
-def _read_file(path: Path, *, required: bool) -> tuple[dict[str, Any], list[str]]:
-    from marshmallow import ValidationError
-
-    from mixpanel_fetch.schemas import ConfigSchema, one_line
-
-    try:
-        text = path.read_bytes()
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        if required:
-            raise ConfigError(f"the configuration file {path} is missing") from None
-        return {}, []
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
-    try:
-        document = dict(ConfigSchema().load(tomllib.loads(text.decode())))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # The parser's own message could quote a line that holds a secret.
-        raise ConfigError(f"the configuration file {path} is not valid TOML") from None
-    except ValidationError as error:
-        raise ConfigError(f"in the configuration file {path}: {one_line(error)}") from None
-    warnings = []
-    if _holds_a_secret(document) and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        warnings.append(f"others can read the secret in {path}; run chmod 600 on it")
-    return document, warnings
-
-
-def _holds_a_secret(document: Mapping[str, Any]) -> bool:
-    return any(
-        _holds_a_secret(value)
-        if isinstance(value, Mapping)
-        else names_a_secret(key) or redact_uri(str(value)) != str(value)
-        for key, value in document.items()
-    )
-
-
-def _named_account(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    accounts = document.get("accounts", {})
-    if name not in accounts:
-        known = ", ".join(sorted(accounts)) or "none"
-        raise ConfigError(
-            f"no account is called {name!r} in the configuration file; known: {known}"
-        )
-    return dict(accounts[name])
-
-
-def _plugin_tables(
-    document: Mapping[str, Any], environ: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
-    """Return option tables by plugin name; ``MP_PLUGIN_DUCKDB_MEMORY_LIMIT`` beats the file.
-
-    The environment cannot tell where a name ends and an option begins, so its entries are kept
-    under their whole text and matched by :func:`options_for`.
-    """
-    tables = {name: dict(table) for name, table in document.get("plugins", {}).items()}
-    named = {
-        key.removeprefix(_PLUGIN_PREFIX).lower(): value
-        for key, value in environ.items()
-        if key.startswith(_PLUGIN_PREFIX)
+def _variables(environ: Mapping[str, str]) -> Layer:
+    return {
+        key: Given(environ[name], Origin("environment", name))
+        for key, name in SETTINGS.items()
+        if environ.get(name)
     }
-    return tables | {_PLUGIN_PREFIX: named}
 
 
 def options_for(settings: Settings, plugin: str, known: set[str]) -> dict[str, Any]:
     """Return the options that file and environment give ``plugin``, of those it ``known``ly has."""
-    options = dict(settings.plugins.get(plugin, {}))
-    prefix = plugin.lower().replace("-", "_") + "_"
-    for text, value in settings.plugins.get(_PLUGIN_PREFIX, {}).items():
-        if text.startswith(prefix):
-            options |= {k: value for k in known if k.lower() == text.removeprefix(prefix)}
-    return options
+    given = given_to(plugin, known, settings.plugins)
+    return {name: option.value for name, option in given.items()}
 
 
 def parse_option(text: str) -> tuple[str, str]:
@@ -215,5 +213,9 @@ def parse_option(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
-def _as_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)
+def _as_secret(value: str | Secret | KeyringEntry) -> Secret | KeyringEntry:
+    return Secret(value) if isinstance(value, str) else value
+
+
+def _looked_up(value: Any) -> Any:
+    return value.read() if isinstance(value, KeyringEntry) else value

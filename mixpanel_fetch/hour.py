@@ -94,6 +94,20 @@ class HourlyBudget:
             raise _used_up(hour, wait)
         return now
 
+    def left(self) -> int | None:
+        """Return how many queries the hour still has; None where nothing is known of it."""
+        if self._files.off:
+            return None
+        try:
+            with self._files.locked(f"{self._name}.lock", self._sleep):
+                now = self._clock()
+                hour = _Hour.parse(self._files.read(self._name), now)
+        except OSError as error:
+            self._files.leave_out(error)
+            return None
+        limit = hour.limit or self._limit
+        return 0 if hour.until > now else max(0, limit - len(hour.asked))
+
     def settle(self, asked: float | None, answer: Answer | None) -> None:
         """Take in the answer to the query of ``asked``; None where none came.
 

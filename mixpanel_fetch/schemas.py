@@ -115,6 +115,9 @@ class ResultSchema(Schema):
     repaired_values = fields.Integer()
     inserted = fields.Integer(allow_none=True)
     updated = fields.Integer(allow_none=True)
+    unchanged = fields.Integer(allow_none=True)
+    gone = fields.Integer(allow_none=True)
+    sync = fields.String(allow_none=True)
     retries = fields.Integer()
     resumable = fields.Boolean()
     strict = fields.Boolean()
@@ -135,7 +138,11 @@ class _Text(fields.Field[str]):
 
 
 class AccountSchema(Schema):
-    """The settings of one account, at the file's top level or under ``[accounts.NAME]``."""
+    """The settings of one account, at the file's top level or under ``[accounts.NAME]``.
+
+    ``keyring`` names the keyring's entry that holds the secret (of a project, where there is no
+    ``username``), in place of ``secret`` or ``api_secret``.
+    """
 
     class Meta:
         """A misspelt setting must not pass in silence."""
@@ -148,13 +155,15 @@ class AccountSchema(Schema):
     region = fields.String(validate=validate.OneOf(["us", "eu", "in"]))
     workspace_id = _Text()
     api_secret = _Text()
+    keyring = fields.String()
     api_base_url = fields.Url(require_tld=False, schemes={"http", "https"})
     destination = fields.String()
 
 
 class ConfigSchema(AccountSchema):
-    """The configuration file (TOML)."""
+    """The configuration file (TOML). ``default`` names the account that counts by itself."""
 
+    default = fields.String()
     accounts = fields.Dict(keys=fields.String(), values=fields.Nested(AccountSchema))
     plugins = fields.Dict(
         keys=fields.String(), values=fields.Dict(keys=fields.String(), values=fields.Raw())

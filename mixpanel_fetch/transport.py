@@ -165,6 +165,8 @@ class Transport:
                 "the credentials, the query or the address are not text in UTF-8; check the"
                 " environment and the arguments"
             )
+        except ValueError as error:  # from PySocks
+            failure = explained(error, url)
         # Raised out here, it carries neither the request nor the text, which hold the credentials.
         raise failure
 

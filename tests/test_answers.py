@@ -18,6 +18,7 @@ from mixpanel_fetch.errors import (
     RateLimitError,
     ServerError,
     SessionExpiredError,
+    TransportError,
 )
 from mixpanel_fetch.transport import Answer
 
@@ -43,6 +44,7 @@ def test_a_200_is_no_error():
         (401, "Invalid credentials", AuthenticationError, 2),
         (402, "Your account is blocked because payment is required.", PaymentRequiredError, 2),
         (403, "no access", AuthenticationError, 2),
+        (407, "who are you", TransportError, 1),
         (413, "too large", QueryError, 3),
         (414, "too long", QueryError, 3),
         (429, "61/60 queries running in the last hour", RateLimitError, 1),
@@ -68,7 +70,11 @@ def test_each_status_is_an_error_of_its_kind(status, text, kind, code):
         (400, "unable to authenticate request", "MP_USERNAME, MP_SECRET, MP_PROJECT_ID and"),
         (401, "Invalid credentials", "401: Invalid credentials"),
         (401, "Invalid credentials", "MP_REGION"),
+        (401, "Invalid credentials", "`mp auth test` says which"),
         (402, "payment is required", "402: payment is required"),
+        (402, "Payment is required. Write to us.", "402: Payment is required); upgrade the plan"),
+        (403, "no access", "the credentials are good, but not for this project (403: no access)"),
+        (407, "who", "put them into HTTP_PROXY"),
         (404, "no such path", "404: no such path; check MP_API_BASE_URL"),
         (413, "x", "too long"),
         (503, "x", "503"),
@@ -92,6 +98,13 @@ def test_only_a_failing_server_is_worth_asking_again(status, transient):
 def test_a_failing_server_may_say_when_to_ask_again(value, seconds):
     headers = {} if value is None else {"retry_after": value}
     assert error_of(answer(503, **headers)).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(400, "Unable to authenticate request"), (401, "x"), (403, "x")]
+)
+def test_a_refusal_of_credentials_knows_its_status(status, text):
+    assert error_of(answer(status, text)).status == status
 
 
 def test_the_headers_of_a_429_count_in_any_case():

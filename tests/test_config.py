@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+import sys
 import traceback
 from urllib.parse import urlencode
 
@@ -144,6 +145,115 @@ def test_a_project_secret_warns_that_it_retires(file_of):
     settings = load_settings(environ={"MP_API_SECRET": "x"})
     assert "2027-03-03" in " ".join(settings.warnings)
     assert load_settings(environ={"MP_API_SECRET": "x"}, username="u", secret="s").warnings == ()
+
+
+def test_an_account_that_an_argument_names_beats_the_environment(file_of):
+    environ = {"MP_USERNAME": "env", "MP_SECRET": "env-secret", "MP_PROJECT_ID": "9"}
+    account = load_settings("prod", environ=environ, path=file_of()).credentials()
+    assert (account.username, account.secret) == ("prod", Secret("prod-secret"))
+    assert account.project_id == "2"
+
+
+def test_what_a_named_account_does_not_say_comes_from_the_environment(file_of):
+    environ = {"MP_REGION": "in", "MP_WORKSPACE_ID": "8"}
+    account = load_settings("prod", environ=environ, path=file_of()).credentials()
+    assert (account.region, account.workspace_id) == ("in", "8")
+
+
+@pytest.mark.parametrize(
+    ("account", "environ"),
+    [
+        ("user", {"MP_USERNAME": "env", "MP_SECRET": "env-secret"}),
+        ("user", {"MP_API_SECRET": "env-secret"}),
+        ("old", {"MP_USERNAME": "env", "MP_SECRET": "env-secret", "MP_PROJECT_ID": "9"}),
+    ],
+)
+def test_secrets_of_two_accounts_are_never_mixed(file_of, account, environ):
+    path = file_of(FILE + "\n[accounts.user]\nusername = 'user'\n")
+    known = load_settings(account, environ=environ, path=path).account
+    assert "env-secret" not in [each.reveal() for each in known.values() if type(each) is Secret]
+    assert known.get("username") != "env"
+
+
+def test_an_account_with_a_project_secret_leaves_the_top_levels_user_out(file_of):
+    account = load_settings("old", environ={}, path=file_of()).credentials()
+    assert (account.username, account.secret) == (None, None)
+    assert account.api_secret == Secret("old-secret")
+
+
+def test_the_kind_of_credentials_that_the_environment_brings_counts(file_of):
+    account = load_settings(environ={"MP_API_SECRET": "x"}, path=file_of()).credentials()
+    assert (account.api_secret, account.username) == (Secret("x"), None)
+    own = {"MP_USERNAME": "u", "MP_SECRET": "s"}
+    account = load_settings(environ=own, path=file_of("api_secret = 'x'\nproject_id = 1"))
+    assert account.credentials().api_secret is None
+
+
+def test_the_environment_may_name_an_account_and_beats_it(file_of):
+    environ = {"MP_ACCOUNT": "prod", "MP_REGION": "in", "MP_SECRET": "s"}
+    settings = load_settings(environ=environ, path=file_of())
+    account = settings.credentials()
+    assert (account.username, account.region, account.secret) == ("prod", "in", Secret("s"))
+    assert settings.warnings == ()
+
+
+def test_an_account_and_a_user_in_the_environment_are_warned_of(file_of):
+    environ = {"MP_ACCOUNT": "prod", "MP_USERNAME": "env"}
+    (warning,) = load_settings(environ=environ, path=file_of()).warnings
+    assert "MP_USERNAME wins over the account that MP_ACCOUNT names" in warning
+    assert load_settings("prod", environ=environ, path=file_of()).warnings == ()
+
+
+DEFAULT = 'default = "prod"\n' + FILE
+
+
+def test_the_files_default_account_counts_when_nobody_is_named(file_of):
+    settings = load_settings(environ={"MP_REGION": "in"}, path=file_of(DEFAULT))
+    account = settings.credentials()
+    assert (account.username, account.project_id, account.region) == ("prod", "2", "in")
+    assert load_settings("old", environ={}, path=file_of(DEFAULT)).selection.name == "old"
+    named = load_settings(environ={"MP_ACCOUNT": "old"}, path=file_of(DEFAULT))
+    assert named.selection.name == "old"
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments"),
+    [
+        ({"MP_USERNAME": "env", "MP_SECRET": "s"}, {}),
+        ({}, {"username": "env", "secret": "s"}),
+    ],
+)
+def test_the_default_account_stands_aside_for_another_user(file_of, environ, arguments):
+    settings = load_settings(environ=environ, path=file_of(DEFAULT), **arguments)
+    account = settings.credentials()
+    assert (account.username, account.project_id) == ("env", "1")
+    assert settings.selection.ousted
+
+
+def test_a_user_without_a_secret_does_not_borrow_that_of_the_default_account(file_of):
+    path = file_of("default = 'a'\n[accounts.a]\nusername = 'u'\nsecret = 's'\nproject_id = 1")
+    with pytest.raises(ConfigError, match="user 'env' has no secret: set MP_SECRET"):
+        load_settings(environ={"MP_USERNAME": "env"}, path=path).credentials()
+
+
+def test_a_default_account_that_is_not_there_is_named(file_of):
+    with pytest.raises(ConfigError, match="'gone' in the configuration file; known: a"):
+        load_settings(environ={}, path=file_of("default = 'gone'\n[accounts.a]\nregion = 'us'"))
+
+
+def test_each_setting_knows_where_it_comes_from(file_of):
+    environ = {"MP_REGION": "in"}
+    settings = load_settings("prod", environ=environ, path=file_of(), api_base_url="http://h")
+    assert {name: str(origin) for name, origin in settings.origins.items()} == {
+        "username": "file [accounts.prod]",
+        "secret": "file [accounts.prod]",
+        "project_id": "file [accounts.prod]",
+        "region": "MP_REGION",
+        "destination": "file",
+        "api_base_url": "argument",
+    }
+    origins = load_settings(environ={}).origins
+    assert {str(origins[name]) for name in ("region", "destination")} == {"default"}
 
 
 # The file
@@ -403,3 +513,47 @@ def test_handing_options_out_changes_no_settings(file_of):
     settings = load_settings(environ={"MP_PLUGIN_DUCKDB_THREADS": "4"}, path=file_of())
     options_for(settings, "duckdb", {"threads"})["threads"] = "changed"
     assert settings.plugins["duckdb"]["threads"] == 2
+
+
+# Secrets in the keyring
+
+
+KEPT = "[accounts.a]\nusername = 'u'\nproject_id = 1\nkeyring = 'entry'\n"
+
+
+def test_a_secret_may_be_in_the_keyring(file_of, ring):
+    ring.set_password("mixpanel-fetch", "entry", "kept")
+    settings = load_settings("a", environ={}, path=file_of(KEPT, mode=0o644))
+    assert settings.credentials().secret == Secret("kept")
+    assert str(settings.origins["secret"]) == "keyring entry"
+    assert settings.warnings == ()
+
+
+def test_without_a_user_the_secret_in_the_keyring_is_the_projects(file_of, ring):
+    ring.set_password("mixpanel-fetch", "entry", "kept")
+    path = file_of("keyring = 'entry'\n")
+    assert load_settings(environ={}, path=path).credentials().api_secret == Secret("kept")
+
+
+def test_a_keyring_that_is_not_needed_is_not_asked(file_of):
+    environ = {"MP_ACCOUNT": "a", "MP_SECRET": "s"}
+    assert load_settings(environ=environ, path=file_of(KEPT)).credentials().secret == Secret("s")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda ring: None, "the keyring holds no secret 'entry'"),
+        (lambda ring: setattr(ring, "locked", True), "cannot read the keyring: it is locked"),
+    ],
+)
+def test_a_secret_that_the_keyring_will_not_give_is_one_line(file_of, ring, prepare, words):
+    prepare(ring)
+    with pytest.raises(ConfigError, match=words):
+        load_settings("a", environ={}, path=file_of(KEPT)).credentials()
+
+
+def test_without_the_library_the_way_to_it_is_named(file_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match=r"pip install mixpanel-fetch\[keyring\]"):
+        load_settings("a", environ={}, path=file_of(KEPT)).credentials()
