@@ -30,12 +30,13 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 CAPABILITIES = frozenset(
-    {"append", "replace", "merge", "keyed", "resume", "stream", "query", "sync"}
+    {"append", "replace", "merge", "keyed", "resume", "stream", "query", "sync", "columns"}
 )
 """What a sink may claim: the modes beyond ``create``; ``keyed`` ids are unique in a table;
 ``resume`` a page is durable when ``write`` returns, and the engine is a ResumableEngine;
 ``stream`` rows are visible at once and nothing can be taken back; ``query`` what is there can be
-read: the engine is a QueryableEngine; ``sync`` tables are kept in step: it is a SyncEngine."""
+read: the engine is a QueryableEngine; ``sync`` tables are kept in step: it is a SyncEngine;
+``columns`` properties are shown as typed columns: it is a ColumnsEngine."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ Nothing here has to be inherited: an object with these methods will do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.columns import Column, Kind
 from mixpanel_fetch.model import LoadReport, Mode, Page, PageFailure, RunInfo, RunRecord
 from mixpanel_fetch.reading import TableInfo, TableSummary
+from mixpanel_fetch.sync import SyncState
 
 
 class Gate(Protocol):
@@ -67,7 +69,7 @@ class FetchStrategy(Protocol):
         """
 
 
-Transform = Callable[[Batch], "Batch | None"]
+Transform = Callable[[Batch], Batch | None]
 """Called with one page's batch, pages in any order, always in the run's own thread.
 
 Returns a new batch, or None to keep nothing of the page. Must not change its input. What it
@@ -95,7 +97,8 @@ class TableLoad(Protocol):
     def write(self, page_index: int, batch: Batch) -> int:
         """Land one page, whole or not at all, and return the rows landed. Pages come in any order.
 
-        An empty batch is written too, so that its page counts as landed.
+        An empty batch is written too, so that its page counts as landed. Raises ReaderGoneError
+        when rows stream to somebody who wants no more: the run then ends in silence.
         """
 
     def commit(self) -> LoadReport | None:
@@ -182,6 +185,62 @@ class QueryableEngine(Protocol):
 
     def inspect(self, table: str, *, top: int = 5) -> TableSummary:
         """Return what is in ``table``, with the ``top`` most frequent values of each property."""
+
+    def close(self) -> None:
+        """As in :class:`StorageEngine`."""
+
+
+@runtime_checkable
+class SyncEngine(Protocol):
+    """What the capability ``sync`` promises beyond :class:`ResumableEngine`: tables kept in step.
+
+    A run that has a :attr:`~mixpanel_fetch.model.RunInfo.sync` is one of mode ``merge``, and its
+    load is a :class:`SyncLoad`.
+    """
+
+    def sync_state(self, table: str) -> SyncState | None:
+        """Return what is remembered of ``table``, None where it was never kept in step.
+
+        Creates nothing. A missing table has no state, nor has one that ``replace`` made anew.
+        """
+
+
+class SyncLoad(TableLoad, Protocol):
+    """The load of a run that keeps a table in step."""
+
+    def count_gone(self) -> tuple[int, int]:
+        """Return how many rows did not come any more, and how many the table has.
+
+        Rows marked as deleted do not count. Asked before publishing a complete fetch.
+        """
+
+    def commit_in_step(self, *, complete: bool) -> LoadReport:
+        """Publish, and remember the new state, in one transaction.
+
+        ``complete``: all that was asked for came. Only then is a row gone that did not come in a
+        full fetch, and only then does the cursor move.
+        """
+
+
+@runtime_checkable
+class ColumnsEngine(Protocol):
+    """What the capability ``columns`` promises: properties shown as typed columns, in a view.
+
+    Raises TableNotFoundError for a missing table, ConfigError for a name that cannot be.
+    """
+
+    def property_kinds(
+        self, table: str, null_texts: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[Kind, int]]:
+        """Return how many values of each kind each property has; ``null_texts`` count as null."""
+
+    def show_columns(
+        self, table: str, view: str, columns: Sequence[Column], null_texts: Sequence[str] = ()
+    ) -> None:
+        """Make ``view``, or change it: the table's own columns, and these for its properties.
+
+        A value that its column's type does not hold is NULL there; the table keeps it.
+        """
 
     def close(self) -> None:
         """As in :class:`StorageEngine`."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from mixpanel_fetch.cli.completion.types import RUN_ID
+from mixpanel_fetch.cli.destination import destination_option, opened
 from mixpanel_fetch.cli.output import Output, format_option
 
 _SHOWN = 10  # missing pages listed one by one
-
-destination_option = click.option(
-    "--to", "destination", metavar="URI", help="The destination; else MP_DESTINATION, the file."
-)
 
 
 @click.group(name="runs", invoke_without_command=True)
@@ -27,8 +23,8 @@ def command(context: click.Context, /, destination: str | None, form: str | None
         return
     output: Output = context.obj
     output.form = form or output.form
-    with _engine_of(destination) as engine:
-        rows = [_row(record) for record in engine.runs()]
+    with opened(destination, "resume") as sink:
+        rows = [_row(record) for record in sink.ask("runs")]
     if output.form == "json":
         output.document(rows)
         return
@@ -39,30 +35,14 @@ def command(context: click.Context, /, destination: str | None, form: str | None
 
 
 @command.command()
-@click.argument("run_id")
+@click.argument("run_id", type=RUN_ID)
 @destination_option
 @click.pass_obj
 def discard(output: Output, /, run_id: str, destination: str | None) -> None:
     """Drop what the interrupted run RUN_ID has landed; what it published stays."""
-    with _engine_of(destination) as engine:
-        engine.discard(run_id)
+    with opened(destination, "resume") as sink:
+        sink.ask("discard", run_id)
     output.note(f"mp: run {run_id} is dropped")
-
-
-@contextmanager
-def _engine_of(destination: str | None) -> Iterator[Any]:
-    from mixpanel_fetch.assembly import Assembler
-    from mixpanel_fetch.config import load_settings
-    from mixpanel_fetch.errors import ConfigError
-
-    settings = load_settings(destination=destination)
-    sink = Assembler(settings=settings).sink(settings.destination)
-    if "resume" not in sink.capabilities:
-        raise ConfigError(f"{sink.label} keeps no runs; only a sink that can resume does")
-    try:
-        yield sink.engine
-    finally:
-        sink.engine.close()
 
 
 def _row(record: Any) -> dict[str, Any]:

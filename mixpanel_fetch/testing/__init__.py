@@ -49,8 +49,9 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("promises", "rows", "sink_bench", "sink_manners", "sink_modes", "sink_resume"),
-            *("sink_runs", "sink_values", "strategies", "strategy_bench", "transforms"),
+            *("promises", "rows", "sink_bench", "sink_manners", "sink_modes", "sink_reading"),
+            *("sink_resume", "sink_runs", "sink_values"),
+            *("strategies", "strategy_bench", "transforms"),
         )
     )
 )

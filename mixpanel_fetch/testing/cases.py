@@ -17,6 +17,11 @@ RowReader = Callable[[str], "Sequence[Row] | None"]
 """Called with a table's name; returns its rows, None where there is no such table."""
 
 
+def _select_all(table: str) -> str:
+    name = table.replace('"', '""')
+    return f'SELECT * FROM "{name}"'
+
+
 @dataclass(frozen=True)
 class SinkCase:
     """A sink to be tested, and how to read back what it stored.
@@ -43,6 +48,9 @@ class SinkCase:
 
     ``crash``: called with an engine in place of ``close``, to leave it as a killed process would;
     by default it is only forgotten.
+
+    ``select_all``: for a sink that can be queried: returns the query for every row of a table,
+    ``distinct_id`` among its columns; by default ``SELECT * FROM "table"``.
     """
 
     destination: str = ""
@@ -57,6 +65,7 @@ class SinkCase:
     secrets: Sequence[str] = field(default=(), kw_only=True, repr=False)
     unusable: str | None = field(default=None, kw_only=True, repr=False)
     crash: Callable[[StorageEngine], None] | None = field(default=None, kw_only=True)
+    select_all: Callable[[str], str] = field(default=_select_all, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.destination and self.engine is None:

@@ -10,6 +10,7 @@ from mixpanel_fetch.testing.cases import SinkCase
 from mixpanel_fetch.testing.sink_bench import SinkBench
 from mixpanel_fetch.testing.sink_manners import SinkFetchTests, SinkSecretTests
 from mixpanel_fetch.testing.sink_modes import SinkDuplicateTests, SinkModeTests
+from mixpanel_fetch.testing.sink_reading import SinkReadingTests
 from mixpanel_fetch.testing.sink_resume import SinkResumeTests
 from mixpanel_fetch.testing.sink_runs import SinkRunTests
 from mixpanel_fetch.testing.sink_values import SinkValueTests
@@ -21,6 +22,7 @@ class SinkTests(
     SinkModeTests,
     SinkDuplicateTests,
     SinkResumeTests,
+    SinkReadingTests,
     SinkFetchTests,
     SinkSecretTests,
 ):

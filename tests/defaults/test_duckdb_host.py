@@ -42,7 +42,8 @@ def test_naming_the_plugin_imports_neither_duckdb_nor_marshmallow():
 def test_the_spec_is_what_the_host_of_plugins_expects(path):
     (spec,) = duckdb_sink.register_sinks()
     assert spec.name == "duckdb"
-    assert spec.capabilities == {"append", "replace", "merge", "keyed", "resume"}
+    ways = {"append", "replace", "merge"}
+    assert spec.capabilities == ways | {"keyed", "resume", "query", "sync", "columns"}
     chosen = spec.options().load({"threads": "2", "memory_limit": "300MB"})
     engine = spec.factory(str(path), **chosen)
     engine.check("users", "create")

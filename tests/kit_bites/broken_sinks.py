@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from . import broken_manners, broken_modes, broken_resume, broken_runs, broken_values
+from . import (
+    broken_manners,
+    broken_modes,
+    broken_reading,
+    broken_resume,
+    broken_runs,
+    broken_values,
+)
 from .registering import BITES
 
-MODULES = (broken_runs, broken_values, broken_modes, broken_resume, broken_manners)
+MODULES = (
+    *(broken_runs, broken_values, broken_modes),
+    *(broken_resume, broken_reading, broken_manners),
+)
 __all__ = ["BITES", "MODULES"]

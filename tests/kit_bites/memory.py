@@ -16,7 +16,9 @@ from mixpanel_fetch.hookspecs import BaseEngine, BaseLoad, SinkSpec, require_mod
 from mixpanel_fetch.model import LoadReport, RunInfo, RunRecord
 from mixpanel_fetch.testing import SinkCase
 
-EVERYTHING = frozenset({"append", "replace", "merge", "keyed", "resume"})
+from .memory_reading import ReadableEngine, select_all
+
+EVERYTHING = frozenset({"append", "replace", "merge", "keyed", "resume", "query"})
 WITHOUT_RESUME = EVERYTHING - {"resume"}
 OPEN = {"running", "suspended", "partial"}
 SECRET = "s3cret"
@@ -159,7 +161,7 @@ class MemoryLoad:
         self.run.pages = {}
 
 
-class MemoryEngine(BaseEngine):
+class MemoryEngine(ReadableEngine, BaseEngine):
     """Tables in a Store."""
 
     load = MemoryLoad
@@ -264,6 +266,7 @@ def case_of(engine=MemoryEngine, capabilities=None, **changes):
     fields = {
         "spec": spec,
         "rows": rows,
+        "select_all": select_all,
         "secrets": (SECRET,),
         "unusable": f"memory://ada:{SECRET}@down/x",
     }

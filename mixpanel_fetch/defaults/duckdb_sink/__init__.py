@@ -13,7 +13,9 @@ from mixpanel_fetch.hookspecs import SinkSpec, hookimpl
 if TYPE_CHECKING:
     from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 
-CAPABILITIES = frozenset({"append", "replace", "merge", "keyed", "resume"})
+CAPABILITIES = frozenset(
+    {"append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"}
+)
 
 
 def open_sink(location: str, **options: Any) -> DuckDBEngine:

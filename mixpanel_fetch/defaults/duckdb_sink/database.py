@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
@@ -20,6 +22,10 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)")
 
 LOCK_WAIT = 2.0
 """Seconds to wait for another process to let go of the file."""
+
+READING = {"python_enable_replacements": "false", "TimeZone": "UTC"}
+"""Set where a user's query runs, for that connection alone: a name in it is never one of our
+variables, and days are those of UTC."""
 
 
 class Database:
@@ -129,6 +135,39 @@ def open_file(path: Path, settings: Mapping[str, str]) -> Database:
         return Database(_connect(path.absolute()), settings, path, created=created)
 
 
+def open_to_read(path: Path, settings: Mapping[str, str]) -> Database:
+    """Open the database at ``path`` so that nothing can change it. Raises ConfigError.
+
+    Waits as ``open_file`` does. Where this process has the file open for writing, DuckDB lets
+    nobody open it otherwise: then that database is shared, and is left as it is set.
+    """
+    readable(path)
+    with failures.translated(f"cannot read {path}", opening=True):
+        # Two processes that spill into one directory would write over each other's files.
+        spill = Path(tempfile.gettempdir()) / f"mixpanel-fetch-{uuid4().hex}"
+        own = {**settings, "temp_directory": str(spill), "autoinstall_known_extensions": "false"}
+        try:
+            connection = _connect(path.absolute(), read_only=True)
+        except duckdb.ConnectionException:
+            connection, own = _connect(path.absolute()), {}
+        return Database(connection, {**own, **READING}, path)
+
+
+def readable(path: Path) -> None:
+    """Raise ConfigError unless ``path`` is a file that can be read."""
+    try:
+        if path.is_dir():
+            raise ConfigError(f"cannot read {path}: it is a directory")
+        if not path.exists():
+            raise ConfigError(
+                f"there is no file {path}; `mp fetch profiles` makes it, --to names another"
+            )
+        if not os.access(path, os.R_OK):
+            raise ConfigError(f"cannot read {path}: no permission")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
 def usable(path: Path) -> bool:
     """Return whether the file is there. Raises ConfigError if it could not be used or made."""
     if "?" in str(path.absolute()):
@@ -159,11 +198,11 @@ def open_host(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, str]
         return Database(connection.cursor(), settings)
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + LOCK_WAIT
     while True:
         try:
-            return duckdb.connect(str(path))
+            return duckdb.connect(str(path), read_only=read_only)
         except duckdb.IOException as error:
             if not failures.is_locked(error) or time.monotonic() >= deadline:
                 raise

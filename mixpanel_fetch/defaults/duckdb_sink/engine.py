@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,22 @@ from pathlib import Path
 import duckdb
 from marshmallow import ValidationError
 
-from mixpanel_fetch.defaults.duckdb_sink import CAPABILITIES, catalog, failures, resume
+from mixpanel_fetch.columns import Column, Kind
+from mixpanel_fetch.defaults.duckdb_sink import (
+    CAPABILITIES,
+    catalog,
+    failures,
+    listing,
+    resume,
+    typed_view,
+)
+from mixpanel_fetch.defaults.duckdb_sink.asking import DuckDBAnswer
 from mixpanel_fetch.defaults.duckdb_sink.database import (
+    READING,
     Database,
     open_file,
     open_host,
+    open_to_read,
     remove_file,
     usable,
 )
@@ -24,10 +35,14 @@ from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
 from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions, one_line
+from mixpanel_fetch.defaults.duckdb_sink.reader import Reader
 from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
-from mixpanel_fetch.errors import ConfigError, StorageError
+from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger
+from mixpanel_fetch.errors import ConfigError, StorageError, TableNotFoundError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
+from mixpanel_fetch.reading import TableInfo, TableSummary
 from mixpanel_fetch.sizes import bytes_of
+from mixpanel_fetch.sync import SyncState
 
 _MEMORY = "200MB"
 _CHECKPOINT = "128MB"
@@ -35,7 +50,7 @@ _THREADS = 4
 
 
 class DuckDBEngine:
-    """A :class:`~mixpanel_fetch.protocols.ResumableEngine` over one DuckDB database.
+    """A ResumableEngine and QueryableEngine (:mod:`mixpanel_fetch.protocols`) over one database.
 
     ``path``: the file, made by ``begin`` if it is missing. ``connection``: one of the host's
     instead; the engine works on a cursor of it, never closes it, and sets on it only what is given
@@ -79,6 +94,7 @@ class DuckDBEngine:
         self._host = connection
         self._memory = None if memory_limit is None else bytes_of(memory_limit)
         self._db: Database | None = None
+        self._reader = Reader(self._open_to_read, self._memory or bytes_of(_MEMORY))
 
     def check(self, table: str, mode: Mode) -> None:
         """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
@@ -153,14 +169,57 @@ class DuckDBEngine:
             with db.transaction():
                 resume.drop_run(db, entry)
 
+    def sync_state(self, table: str) -> SyncState | None:
+        """Return what is remembered of a table that is kept in step."""
+        name = TableName.parse(table)
+        with self._visit() as db:
+            if db is None or catalog.find_table(db, name) is None:
+                return None
+            return SyncLedger(db).find(name)
+
+    def property_kinds(
+        self, table: str, null_texts: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[Kind, int]]:
+        """Return how many values of each kind each property has. Raises TableNotFoundError."""
+        return self._reader.property_kinds(table, null_texts)
+
+    def show_columns(
+        self, table: str, view: str, columns: Sequence[Column], null_texts: Sequence[str] = ()
+    ) -> None:
+        """Make or change the view that shows properties as columns. Raises ConfigError."""
+        name = TableName.parse(view)
+        with self._visit() as db, failures.translated(f"cannot make the view {view}"):
+            if db is None:
+                raise TableNotFoundError(f"there is no table {table}: {self._path} does not exist")
+            found = listing.find(db, table)
+            typed_view.create(db, found, catalog.located(db, name), columns, null_texts)
+
+    def tables(self) -> Sequence[TableInfo]:
+        """Return the tables and views, by name. Raises ConfigError where there is no file."""
+        return self._reader.tables()
+
+    def query(self, sql: str) -> DuckDBAnswer:
+        """Ask ``sql``, one statement that reads. Raises ConfigError with DuckDB's own words."""
+        return self._reader.query(sql)
+
+    def inspect(self, table: str, *, top: int = 5) -> TableSummary:
+        """Return what is in ``table``, a view too. Raises TableNotFoundError, ConfigError.
+
+        Different values are counted as long as they fit into a quarter of ``memory_limit``, those
+        of properties that have few of them first; beyond that, ``distinct`` is an estimate.
+        """
+        return self._reader.inspect(table, top)
+
     def interrupt(self) -> None:
         """End a running statement soon. May be called from any thread, at any time."""
         db = self._db
         if db is not None:
             db.interrupt()
+        self._reader.interrupt()
 
     def close(self) -> None:
         """Put settings back and let go of the database; the last one out checkpoints it."""
+        self._reader.close()
         db, self._db = self._db, None
         if db is not None:
             with failures.translated("cannot close the database"):
@@ -208,6 +267,14 @@ class DuckDBEngine:
                 self._db = open_file(self._path, self._settings)
         assert self._db is not None
         return self._db
+
+    def _open_to_read(self) -> Database:
+        host = self._host if self._db is None else self._db.connection
+        if host is not None:
+            return open_host(host, READING)
+        assert self._path is not None
+        limits = {k: v for k, v in self._settings.items() if k != "checkpoint_threshold"}
+        return open_to_read(self._path, limits)
 
     @contextmanager
     def _visit(self) -> Iterator[Database | None]:

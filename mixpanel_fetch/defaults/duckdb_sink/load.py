@@ -10,14 +10,17 @@ import duckdb
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.defaults.duckdb_sink import catalog, failures
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.in_step import InStep, in_order
 from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger, PageEntry, RunEntry
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
 from mixpanel_fetch.defaults.duckdb_sink.publish import Published, prepare, publish
 from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
 from mixpanel_fetch.defaults.duckdb_sink.staging import KEY_FROM, Staging
+from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger, naive
 from mixpanel_fetch.errors import StorageError
-from mixpanel_fetch.model import LoadReport, Mode, RunInfo
+from mixpanel_fetch.model import LoadReport, Mode, RunInfo, RunStatus
+from mixpanel_fetch.sync import SyncState
 
 
 class DuckDBLoad:
@@ -68,6 +71,8 @@ class DuckDBLoad:
         One commit for several pages costs less than one for each. Raises as :meth:`write`; then
         none of them has landed, or some, which ``landed_pages`` tells.
         """
+        if self._run.sync is not None:
+            pages = [(index, in_order(batch)) for index, batch in pages]
         landing = [Rows.of(index, batch) for index, batch in pages]
         for index, _ in pages:
             if index in self._pages:
@@ -96,6 +101,26 @@ class DuckDBLoad:
             except duckdb.OutOfMemoryException:
                 self._budget.lift()
                 return self._publish()
+
+    def commit_in_step(self, *, complete: bool) -> LoadReport:
+        """Bring the table in step in one transaction. Raises as :meth:`commit`."""
+        with failures.translated(f"cannot publish table {self._name}"):
+            try:
+                return self._publish_in_step(complete)
+            except duckdb.OutOfMemoryException:
+                self._budget.lift()
+                return self._publish_in_step(complete)
+
+    def count_gone(self) -> tuple[int, int]:
+        """Return how many rows did not come any more, and how many the table has.
+
+        None are taken as gone where a part of the run is public already. Raises StorageError.
+        """
+        if self._has_published():
+            return 0, 0
+        with failures.translated(f"cannot compare with table {self._name}"):
+            self._staging.drop_repeated()
+            return self._in_step().count_gone()
 
     def count_duplicates(self) -> int:
         """Return how many rows gave way to another of their id. Raises StorageError."""
@@ -168,9 +193,45 @@ class DuckDBLoad:
         prepare(self._db, self._staging, self._name, mode)
         with self._db.transaction():
             report = self._report(publish(self._db, self._staging, self._name, mode))
-            whole = all(index in self._pages for index in range(self._run.total_pages))
-            self._ledger.finish(self._run.run_id, "complete" if whole else "partial", report)
+            if mode in ("create", "replace"):
+                SyncLedger(self._db).forget(self._name)
+            self._ledger.finish(self._run.run_id, self._end(), report)
         return report
+
+    def _publish_in_step(self, complete: bool) -> LoadReport:
+        order = self._run.sync
+        assert order is not None
+        prepare(self._db, self._staging, self._name, "merge")
+        whole = complete and not self._has_published()
+        ledger = SyncLedger(self._db)
+        with self._db.transaction():
+            newest = self._staging.newest()
+            changed = self._in_step().publish(complete=whole and order.kind == "full")
+            state = ledger.find(self._name) or SyncState(order.key)
+            if whole:
+                state = state.after(order, newest, self._run.started_at)
+            ledger.keep(self._name, state)
+            report = LoadReport(
+                changed.inserted + changed.updated + changed.unchanged,
+                changed.inserted,
+                changed.updated,
+                self._ledger.duplicate_rows(self._run.run_id),
+                sum(page.repaired_values for page in self._pages.values()),
+                changed.unchanged,
+                changed.gone,
+            )
+            self._ledger.finish(self._run.run_id, self._end(), report)
+        return report
+
+    def _in_step(self) -> InStep:
+        order, at = self._run.sync, naive(self._run.started_at)
+        assert order is not None
+        assert at is not None
+        return InStep(self._db, self._staging, self._name, order, at)
+
+    def _end(self) -> RunStatus:
+        whole = all(index in self._pages for index in range(self._run.total_pages))
+        return "complete" if whole else "partial"
 
     def _has_published(self) -> bool:
         return self._earlier is not None and self._earlier.published

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import duckdb
 
@@ -70,6 +71,11 @@ class Staging:
     def count(self) -> int:
         """Return the rows staged."""
         return int(self._db.value(f"SELECT count(*) FROM {self.sql}"))
+
+    def newest(self) -> datetime | None:
+        """Return the largest ``last_seen`` staged, in UTC; None where no row has one."""
+        moment: datetime | None = self._db.value(f"SELECT max(last_seen) FROM {self.sql}")
+        return None if moment is None else moment.replace(tzinfo=timezone.utc)
 
     def insert(self, rows: Rows, size: int) -> None:
         """Add rows, ``size`` a statement. Raises duckdb.ConstraintException for an id held already.

@@ -13,7 +13,7 @@ from mixpanel_fetch.hookspecs import SinkSpec, hookimpl
 if TYPE_CHECKING:
     from mixpanel_fetch_postgres.engine import PostgresEngine as PostgresEngine
 
-CAPABILITIES = frozenset({"append", "replace", "merge", "keyed", "resume"})
+CAPABILITIES = frozenset({"append", "replace", "merge", "keyed", "resume", "query"})
 
 
 def open_sink(location: str, **options: Any) -> PostgresEngine:

@@ -42,6 +42,7 @@ class Database:
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.connection = connection
+        self._cursor: psycopg.ServerCursor[tuple[Any, ...]] | None = None
         self._stopping = False
         self.execute(_SETTINGS)
         self.execute(_DURABLE)
@@ -75,6 +76,14 @@ class Database:
         ):
             for piece in pieces:
                 copy.write(piece)
+
+    def server_cursor(self) -> psycopg.ServerCursor[tuple[Any, ...]]:
+        """Return a cursor that takes one statement that reads, and keeps its rows at the server.
+
+        It needs a transaction, and ends with the connection. There is one of them.
+        """
+        self._cursor = self.connection.cursor(name="mixpanel_fetch")
+        return self._cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -128,6 +137,8 @@ class Database:
     def close(self) -> None:
         """Let go of the connection, and with it of every lock."""
         self.connection.close()
+        if self._cursor is not None:
+            self._cursor.close()
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -151,8 +162,11 @@ class Database:
         return f" (server process {pids[0][0]})" if pids else ""
 
 
-def connected(target: Target) -> Database:
-    """Open a connection. Raises ConfigError where that cannot be."""
+def connected(target: Target, *, to_write: bool = True) -> Database:
+    """Open a connection. Raises ConfigError where that cannot be.
+
+    Unless it is ``to_write``, a replica or a database in another encoding will do.
+    """
     with failures.translated(
         f"cannot connect to {target.label}", opening=True, secrets=target.secrets
     ):
@@ -161,7 +175,8 @@ def connected(target: Target) -> Database:
         )
         try:
             database = Database(connection)
-            _require_usable(database, target)
+            if to_write:
+                _require_usable(database, target)
         except BaseException:
             connection.close()
             raise

@@ -9,17 +9,20 @@ from typing import Any
 
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
+from mixpanel_fetch.reading import TableInfo, TableSummary
 from mixpanel_fetch_postgres import CAPABILITIES, catalog, failures, resume
+from mixpanel_fetch_postgres.asking import PostgresAnswer
 from mixpanel_fetch_postgres.database import Database, connected
 from mixpanel_fetch_postgres.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch_postgres.load import PostgresLoad
 from mixpanel_fetch_postgres.names import TableName
 from mixpanel_fetch_postgres.options import Target
+from mixpanel_fetch_postgres.reader import Reader
 from mixpanel_fetch_postgres.staging import create_staging
 
 
 class PostgresEngine:
-    """A :class:`~mixpanel_fetch.protocols.ResumableEngine` over one PostgreSQL database.
+    """A ResumableEngine and QueryableEngine (:mod:`mixpanel_fetch.protocols`) over a database.
 
     ``location``: ``user:password@host:port/database``. ``options``: ``schema`` (that of a table
     named without one; default: the first of the search_path) and libpq's connection parameters.
@@ -34,6 +37,7 @@ class PostgresEngine:
         self._target = Target.of(location, options)
         self.label = self._target.label
         self._db: Database | None = None
+        self._reader = Reader(self._target)
 
     def check(self, table: str, mode: Mode) -> None:
         """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
@@ -105,14 +109,28 @@ class PostgresEngine:
             with db.transaction():
                 resume.drop_run(db, entry)
 
+    def tables(self) -> Sequence[TableInfo]:
+        """Return the tables and views that may be read, by name. Raises ConfigError."""
+        return self._reader.tables()
+
+    def query(self, sql: str) -> PostgresAnswer:
+        """Ask ``sql``, one statement that reads. Raises ConfigError with the server's words."""
+        return self._reader.query(sql)
+
+    def inspect(self, table: str, *, top: int = 5) -> TableSummary:
+        """Return what is in ``table``, a view too. Raises TableNotFoundError, ConfigError."""
+        return self._reader.inspect(table, top)
+
     def interrupt(self) -> None:
         """End a running statement soon. May be called from any thread, at any time."""
         db = self._db
         if db is not None:
             db.interrupt()
+        self._reader.interrupt()
 
     def close(self) -> None:
-        """Let go of the connection, and of the table. May be called twice."""
+        """Let go of the connections, and of the table. May be called twice."""
+        self._reader.close()
         db, self._db = self._db, None
         if db is not None:
             db.close()

@@ -18,6 +18,7 @@ _HINTS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.StatementTooComplex, "a value is nested too deeply for the server's max_stack_depth"),
     (errors.QueryCanceled, "the server ended the statement; is its statement_timeout too short?"),
 )
+_OF_THE_SERVER = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 @contextmanager
@@ -33,6 +34,24 @@ def translated(
     except psycopg.Error as error:
         # Without its cause: a traceback would repeat the rows that the server's words quote.
         raise explained(error, doing, opening=opening, secrets=secrets) from None
+
+
+@contextmanager
+def of_a_query() -> Iterator[None]:
+    """Turn what psycopg raises inside into an error of ours that says what is wrong with a query.
+
+    The server's own words, with its hint: the query and the rows are the user's.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        if isinstance(error, _OF_THE_SERVER):
+            raise explained(error, "cannot answer the query") from None
+        hint = error.diag.message_hint
+        if isinstance(error, errors.SyntaxError):
+            hint = hint or "a query begins with SELECT, WITH, VALUES or TABLE, and is one"
+        words = _words(error)
+        raise ConfigError(f"{words}; {' '.join(hint.split())}" if hint else words) from None
 
 
 def explained(

@@ -1,0 +1,160 @@
+"""A fetch brought into a table that is kept in step with it: only what differs is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+
+from mixpanel_fetch.batch import Batch
+from mixpanel_fetch.defaults.duckdb_sink import catalog
+from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.history import History
+from mixpanel_fetch.defaults.duckdb_sink.names import TableName, fold
+from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
+from mixpanel_fetch.sync import SyncOrder
+
+DELETED_AT = "deleted_at"
+PORTION = 100_000
+"""Staged rows that one join holds in memory."""
+
+_DIFFERING = """CREATE OR REPLACE TEMP TABLE mixpanel_fetch_differing AS
+    SELECT distinct_id, held.distinct_id IS NULL AS is_new
+    FROM (SELECT * FROM {staging} WHERE page_index % $1 = $2) AS new
+    LEFT JOIN {target} AS held USING (distinct_id)
+    WHERE held.distinct_id IS NULL OR held.properties IS DISTINCT FROM new.properties
+    OR held.last_seen IS DISTINCT FROM new.last_seen {or_deleted}"""
+_MERGE = """MERGE INTO {target} AS held
+    USING (SELECT * FROM {staging} SEMI JOIN mixpanel_fetch_differing USING (distinct_id)) AS new
+    ON held.distinct_id = new.distinct_id
+    WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen{undeleted}
+    WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen)
+    VALUES (new.distinct_id, new.properties, new.last_seen)"""
+_GONE = "distinct_id NOT IN (SELECT distinct_id FROM {staging})"
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What bringing a table in step changed, in rows."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    gone: int
+
+
+class InStep:
+    """One staged fetch and the table that follows it. ``publish`` belongs in one transaction."""
+
+    def __init__(
+        self, db: Database, staging: Staging, name: TableName, order: SyncOrder, at: datetime
+    ) -> None:
+        self._db = db
+        self._staging = staging
+        self._name = name
+        self._order = order
+        self._at = at
+
+    def count_gone(self) -> tuple[int, int]:
+        """Return how many rows were not fetched any more, and how many there are.
+
+        Rows marked as deleted are left out of both. The staged ids must be unique.
+        """
+        target = catalog.find_table(self._db, self._name)
+        if target is None:
+            return 0, 0
+        live = self._live(target)
+        gone = f"SELECT count(*) FROM {self._db.sql(target)} WHERE {live} AND {self._gone()}"
+        rows = f"SELECT count(*) FROM {self._db.sql(target)} WHERE {live}"
+        return int(self._db.value(gone)), int(self._db.value(rows))
+
+    def publish(self, *, complete: bool) -> Differences:
+        """Write what differs, take out what is gone, and leave no staging table.
+
+        ``complete``: the staged rows are all there are, of a full fetch. The table is made where
+        it is missing.
+        """
+        target = catalog.find_table(self._db, self._name)
+        deletes = complete and self._order.delete != "ignore"
+        if self._order.history:
+            History(self._db, self._name, self._at).take_in(self._staging, others_gone=deletes)
+        if target is None:
+            inserted = self._staging.become(self._name.table)
+            self._make_markable(self._name)
+            return Differences(inserted, 0, 0, 0)
+        self._make_markable(target)
+        inserted, updated = self._write_differing(target)
+        gone = self._take_out(target) if deletes else 0
+        unchanged = self._staging.count() - inserted - updated
+        self._staging.drop()
+        return Differences(inserted, updated, unchanged, gone)
+
+    def _write_differing(self, target: TableName) -> tuple[int, int]:
+        marked = self._is_markable(target)
+        names = {
+            "target": self._db.sql(target),
+            "staging": self._staging.sql,
+            "or_deleted": f"OR held.{DELETED_AT} IS NOT NULL" if marked else "",
+            "undeleted": f", {DELETED_AT} = NULL" if marked else "",
+        }
+        staged = self._staging.count()
+        inserted = updated = 0
+        portions = -(-staged // PORTION)
+        for portion in range(portions):
+            self._db.execute(_DIFFERING.format(**names), [portions, portion])
+            found = self._db.execute(
+                "SELECT is_new, count(*) FROM mixpanel_fetch_differing GROUP BY is_new"
+            )
+            if found:
+                self._db.execute(_MERGE.format(**names))
+            counts = dict(found)
+            inserted, updated = inserted + counts.get(True, 0), updated + counts.get(False, 0)
+        if portions:
+            self._db.execute("DROP TABLE mixpanel_fetch_differing")
+        return inserted, updated
+
+    def _take_out(self, target: TableName) -> int:
+        table, which = self._db.sql(target), f"{self._live(target)} AND {self._gone()}"
+        gone = int(self._db.value(f"SELECT count(*) FROM {table} WHERE {which}"))
+        if gone and self._order.delete == "hard":
+            self._db.execute(f"DELETE FROM {table} WHERE {which}")
+        elif gone:
+            self._db.execute(f"UPDATE {table} SET {DELETED_AT} = $1 WHERE {which}", [self._at])
+        return gone
+
+    def _gone(self) -> str:
+        return _GONE.format(staging=self._staging.sql)
+
+    def _live(self, target: TableName) -> str:
+        return f"{DELETED_AT} IS NULL" if self._is_markable(target) else "true"
+
+    def _is_markable(self, target: TableName) -> bool:
+        columns = self._db.execute(
+            "SELECT column_name FROM duckdb_columns()"
+            " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
+            [self._db.catalog, target.schema, target.table],
+        )
+        return any(fold(column) == DELETED_AT for (column,) in columns)
+
+    def _make_markable(self, target: TableName) -> None:
+        if self._order.delete == "mark" and not self._is_markable(target):
+            self._db.execute(f"ALTER TABLE {self._db.sql(target)} ADD {DELETED_AT} TIMESTAMP")
+
+
+def in_order(batch: Batch) -> Batch:
+    """Return ``batch`` with each profile's properties by name: their order says nothing.
+
+    Values keep their bytes.
+    """
+    return replace(batch, properties=[_in_order(each) for each in batch.properties])
+
+
+def _in_order(properties: bytes) -> bytes:
+    try:
+        return _sorted(_members(properties))
+    except (msgspec.DecodeError, UnicodeDecodeError):  # DuckDB may refuse it; that is told later
+        return properties
