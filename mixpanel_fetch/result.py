@@ -8,6 +8,8 @@ from typing import Any
 
 from mixpanel_fetch.errors import MixpanelFetchError
 from mixpanel_fetch.model import Mode, PageFailure
+from mixpanel_fetch.notebook import html_facts
+from mixpanel_fetch.sync import SyncKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,9 @@ class RunResult:
     ``repaired_values`` values that had to be changed to be stored. ``published`` is False where
     the table was left as it was; ``resumable`` is True where ``--resume`` goes on with what landed.
     ``strict`` and ``allowed_missing`` (rows) say what was asked of the run; so many missing rows do
-    not count in :attr:`exit_code`. ``failures`` has each failed page's error.
+    not count in :attr:`exit_code`. ``sync`` says whether a run that keeps its table in step was a
+    full or an incremental one; ``unchanged`` and ``gone`` count the rows that were as they came,
+    and those that did not come any more. ``failures`` has each failed page's error.
     """
 
     table: str
@@ -48,6 +52,9 @@ class RunResult:
     repaired_values: int = 0
     inserted: int | None = None
     updated: int | None = None
+    unchanged: int | None = None
+    gone: int | None = None
+    sync: SyncKind | None = None
     retries: int = 0
     published: bool = True
     interrupted: bool = False
@@ -94,6 +101,29 @@ class RunResult:
         from mixpanel_fetch.schemas import ResultSchema
 
         return dict(ResultSchema().dump(self))
+
+    def _repr_html_(self) -> str:
+        pages = f"{self.successful_pages:,} of {self.total_pages or self.successful_pages:,}"
+        facts = [
+            ("pages", pages),
+            ("seconds", f"{self.duration_seconds:,.1f}"),
+            ("destination", self.destination),
+        ]
+        lacking = [
+            ("pages that failed", ", ".join(map(str, self.failed_page_indices))),
+            ("rows missing", _if_any(self.missing_rows)),
+            ("rows rejected", _if_any(self.rejected_rows)),
+            ("rows that came twice", _if_any(self.duplicate_rows)),
+            ("published", "" if self.published else "no: the table was left as it was"),
+            ("interrupted", "yes" if self.interrupted else ""),
+            *(("warning", warning) for warning in self.warnings),
+        ]
+        caption = f"{self.table}: {self.total_rows:,} profiles"
+        return html_facts([*facts, *(fact for fact in lacking if fact[1])], caption=caption)
+
+
+def _if_any(count: int) -> str:
+    return f"{count:,}" if count else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from mixpanel_fetch.cli.output import Output, format_option
-from mixpanel_fetch.cli.report import result_lines
+from mixpanel_fetch.cli.report import result_lines, show_text
 from mixpanel_fetch.cli.signals import StopSignals
+from mixpanel_fetch.cli.watching import watched
 from mixpanel_fetch.errors import FetchInterruptedError
+from mixpanel_fetch.events import Listener
+from mixpanel_fetch.progress import bar_is_seen
+from mixpanel_fetch.progress.words import duration
 
 PROFILES = 25_000
 FILE = "mixpanel-demo.duckdb"
@@ -54,12 +60,14 @@ def command(output: Output, /, latency: float, form: str | None) -> int:
             base_url=simulator.base_url,
             trust_environment=False,
         )
-        fast = FetcherService(client, f"duckdb:///{FILE}").fetch_profiles(
-            "profiles", mode="replace", parallel=True, cancel=stop.event
-        )
-        slow = FetcherService(client, f"duckdb:///{scratch}/sequential.duckdb").fetch_profiles(
-            "profiles", cancel=stop.event
-        )
+        with _shown(output, f"Fetching {PROFILES:,} profiles, five pages at once") as on_event:
+            fast = FetcherService(client, f"duckdb:///{FILE}").fetch_profiles(
+                "profiles", mode="replace", parallel=True, cancel=stop.event, on_event=on_event
+            )
+        with _shown(output, "The same, one page after the other") as on_event:
+            slow = FetcherService(client, f"duckdb:///{scratch}/sequential.duckdb").fetch_profiles(
+                "profiles", cancel=stop.event, on_event=on_event
+            )
     if stop.exit_code is not None:
         raise FetchInterruptedError("interrupted")
     answer = _answer(Path(FILE))
@@ -73,11 +81,10 @@ def command(output: Output, /, latency: float, form: str | None) -> int:
             }
         )
         return fast.exit_code
-    for line in result_lines(fast):
-        output.text(line)
+    show_text(output, result_lines(fast), bold_first=True)
     ratio = slow.duration_seconds / fast.duration_seconds
     output.text(
-        f"The same, one page after the other: {slow.duration_seconds:.1f} s"
+        f"The same, one page after the other: {duration(slow.duration_seconds)}"
         f" ({ratio:.1f} times as long)"
     )
     output.text()
@@ -85,6 +92,17 @@ def command(output: Output, /, latency: float, form: str | None) -> int:
     for plan, count in answer:
         output.text(f"  {plan or '(none)':<12} {count:>7,}")
     return fast.exit_code
+
+
+@contextmanager
+def _shown(output: Output, title: str) -> Iterator[Listener | None]:
+    """Show a fetch on a terminal, under its title."""
+    if not bar_is_seen():
+        yield None
+        return
+    output.note(title)
+    with watched(output, "auto") as on_event:
+        yield on_event
 
 
 def _answer(file: Path) -> list[tuple[str | None, int]]:

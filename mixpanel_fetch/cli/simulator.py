@@ -10,9 +10,27 @@ from mixpanel_fetch.errors import ConfigError
 
 
 @click.command(name="simulator")
-@click.option("--profiles", type=click.IntRange(min=0), default=1000, show_default=True)
-@click.option("--kind", type=click.Choice(["narrow", "wide"]), default="narrow", show_default=True)
-@click.option("--page-size", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option(
+    "--profiles",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="How many made-up profiles there are.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["narrow", "wide"]),
+    default="narrow",
+    show_default=True,
+    help="Profiles of some 20 properties, or of some 70.",
+)
+@click.option(
+    "--page-size",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many profiles a page holds unless a client asks for another number.",
+)
 @click.option("--latency", type=click.FloatRange(min=0), default=0.0, help="Seconds per page.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: any free one.")
 @click.option("--gzip", is_flag=True, help="Compress for clients that accept it.")
