@@ -16,18 +16,25 @@ if TYPE_CHECKING:
     from mixpanel_fetch.client import MixpanelAPIClient as MixpanelAPIClient
     from mixpanel_fetch.errors import AuthenticationError as AuthenticationError
     from mixpanel_fetch.errors import ConfigError as ConfigError
+    from mixpanel_fetch.errors import DriftError as DriftError
     from mixpanel_fetch.errors import FetchInterruptedError as FetchInterruptedError
+    from mixpanel_fetch.errors import IncompleteFetchError as IncompleteFetchError
     from mixpanel_fetch.errors import MixpanelFetchError as MixpanelFetchError
     from mixpanel_fetch.errors import PaymentRequiredError as PaymentRequiredError
     from mixpanel_fetch.errors import PluginError as PluginError
     from mixpanel_fetch.errors import QueryError as QueryError
     from mixpanel_fetch.errors import RateLimitError as RateLimitError
+    from mixpanel_fetch.errors import ReaderGoneError as ReaderGoneError
     from mixpanel_fetch.errors import ServerError as ServerError
     from mixpanel_fetch.errors import SessionExpiredError as SessionExpiredError
     from mixpanel_fetch.errors import StorageError as StorageError
     from mixpanel_fetch.errors import TableExistsError as TableExistsError
     from mixpanel_fetch.errors import TableNotFoundError as TableNotFoundError
     from mixpanel_fetch.errors import TransportError as TransportError
+    from mixpanel_fetch.filters import NOW as NOW
+    from mixpanel_fetch.filters import Behavior as Behavior
+    from mixpanel_fetch.filters import F as F
+    from mixpanel_fetch.filters import Filter as Filter
     from mixpanel_fetch.hookspecs import BaseEngine as BaseEngine
     from mixpanel_fetch.hookspecs import BaseLoad as BaseLoad
     from mixpanel_fetch.hookspecs import SinkSpec as SinkSpec
@@ -41,12 +48,15 @@ if TYPE_CHECKING:
     from mixpanel_fetch.model import ProfileBatchProgress as ProfileBatchProgress
     from mixpanel_fetch.model import ProfileQuery as ProfileQuery
     from mixpanel_fetch.model import RunInfo as RunInfo
+    from mixpanel_fetch.model import RunRecord as RunRecord
+    from mixpanel_fetch.progress_callback import ProgressCallback as ProgressCallback
     from mixpanel_fetch.protocols import FetchStrategy as FetchStrategy
     from mixpanel_fetch.protocols import PageSource as PageSource
     from mixpanel_fetch.protocols import QueryableEngine as QueryableEngine
     from mixpanel_fetch.protocols import ResumableEngine as ResumableEngine
     from mixpanel_fetch.protocols import StorageEngine as StorageEngine
     from mixpanel_fetch.protocols import TableLoad as TableLoad
+    from mixpanel_fetch.query_result import QueryResult as QueryResult
     from mixpanel_fetch.reading import PropertySummary as PropertySummary
     from mixpanel_fetch.reading import TableInfo as TableInfo
     from mixpanel_fetch.reading import TableSummary as TableSummary
@@ -57,6 +67,9 @@ if TYPE_CHECKING:
     from mixpanel_fetch.services import (
         ParallelProfileFetcherService as ParallelProfileFetcherService,
     )
+    from mixpanel_fetch.streaming import ProfileStream as ProfileStream
+    from mixpanel_fetch.sync import SyncState as SyncState
+    from mixpanel_fetch.sync import SyncWish as SyncWish
     from mixpanel_fetch.workspace import Workspace as Workspace
 
 _HOMES = {
@@ -65,12 +78,15 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "ConfigError",
+        "DriftError",
         "FetchInterruptedError",
+        "IncompleteFetchError",
         "MixpanelFetchError",
         "PaymentRequiredError",
         "PluginError",
         "QueryError",
         "RateLimitError",
+        "ReaderGoneError",
         "ServerError",
         "SessionExpiredError",
         "StorageError",
@@ -78,6 +94,7 @@ _HOMES = {
         "TableNotFoundError",
         "TransportError",
     ),
+    "filters": ("NOW", "Behavior", "F", "Filter"),
     "hookspecs": (
         "BaseEngine",
         "BaseLoad",
@@ -94,7 +111,9 @@ _HOMES = {
         "ProfileBatchProgress",
         "ProfileQuery",
         "RunInfo",
+        "RunRecord",
     ),
+    "progress_callback": ("ProgressCallback",),
     "protocols": (
         "FetchStrategy",
         "PageSource",
@@ -103,10 +122,13 @@ _HOMES = {
         "StorageEngine",
         "TableLoad",
     ),
+    "query_result": ("QueryResult",),
     "reading": ("PropertySummary", "TableInfo", "TableSummary"),
     "result": ("FetchResult", "ParallelProfileFetchResult"),
     "secret": ("Secret",),
     "services": ("FetcherService", "ParallelProfileFetcherService"),
+    "streaming": ("ProfileStream",),
+    "sync": ("SyncState", "SyncWish"),
     "workspace": ("Workspace",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

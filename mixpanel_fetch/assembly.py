@@ -24,6 +24,7 @@ from mixpanel_fetch.plan import NamedTransform, Plan, Sink
 from mixpanel_fetch.plugins import PluginHost, Registered, default_host
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.secret import redact_uri
+from mixpanel_fetch.sync import SyncWish
 from mixpanel_fetch.tolerance import Tolerance
 
 
@@ -43,6 +44,7 @@ class FetchRequest:
     batch_size: int = 1000
     tolerance: Tolerance = field(default_factory=Tolerance)
     resume: bool = False
+    sync: SyncWish | None = None
     on_batch_complete: Callable[[ProfileBatchProgress], None] | None = None
     on_event: Listener | None = None
     cancel: Event | None = None
@@ -60,6 +62,10 @@ class FetchRequest:
                 raise ConfigError(f"{name} must be a whole number, not {value!r}")
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}")
+        if self.sync is not None and self.mode != "merge":
+            raise ConfigError("a table is kept in step by merging; leave the other mode out")
+        if self.sync is not None and self.query.distinct_ids is not None:
+            raise ConfigError("a table cannot be kept in step with named profiles alone")
         if isinstance(self.transforms, str):
             raise ConfigError("transforms is a list of names, not one text")
 
@@ -108,6 +114,7 @@ class Assembler:
             batch_size=request.batch_size,
             tolerance=request.tolerance,
             resume=request.resume,
+            sync=request.sync,
             on_batch_complete=request.on_batch_complete,
             on_event=request.on_event,
             cancel=request.cancel,
@@ -115,11 +122,12 @@ class Assembler:
             warnings=tuple(getattr(engine, "warnings", ())),
         )
 
-    def sink(self, destination: str) -> Sink:
-        """Return the sink of a URI, outside of any run. Raises PluginError, ConfigError."""
-        target = Destination.parse(destination)
-        registered = self.host.sink(target.sink)
-        return self._sink(destination, target, registered, _share_out({}, [registered]))
+    def sink(self, destination: str | StorageEngine) -> Sink:
+        """Return the sink of a destination, outside of any run. Raises PluginError, ConfigError."""
+        target = Destination.parse(destination) if isinstance(destination, str) else None
+        registered = self.host.sink(target.sink) if target else None
+        shares = _share_out({}, [registered] if registered else [])
+        return self._sink(destination, target, registered, shares)
 
     def _named_transform(
         self, given: str | Transform
@@ -192,7 +200,14 @@ def _share_out(
         else:
             takers = [one for one in plugins if one.accepts(key)]
         if not takers:
-            raise PluginError(f"no plugin of this run has an option {key!r}")
+            raise PluginError(
+                f"no plugin of this run has an option {key!r}; there are {_known(plugins)}"
+            )
         for taker in takers:
             shares[str(taker)][key] = value
     return shares
+
+
+def _known(plugins: Iterable[Registered[Any]]) -> str:
+    names = {name for one in plugins for name in one.option_names()}
+    return ", ".join(sorted(names)) or "none"

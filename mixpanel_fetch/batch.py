@@ -7,18 +7,18 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
+
+from mixpanel_fetch import arrow
 
 # An instant as Mixpanel writes it, with the fraction and the offset that others add. What does not
 # match ("infinity", a date alone, an epoch number) is no instant and stays among the properties.
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})0*)?(Z|[+-][0-2]\d:?[0-5]\d)?", re.ASCII
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
 encode_raw = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -165,24 +165,28 @@ class Batch:
             batch.last_seen.append(_utc(row.get("last_seen")))
         return batch
 
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Export the columns through the Arrow C stream interface, without a copy in Python.
+    def to_arrow(self) -> Any:
+        """Return a ``pyarrow.Table``, or without that an ``arro3.core.Table``.
 
-        Columns: ``distinct_id`` and ``properties`` as strings, ``last_seen`` as a timestamp in
-        microseconds, UTC. Needs arro3-core (``pip install mixpanel-fetch[arrow]``); raises
-        ImportError without it.
+        Columns: ``distinct_id`` and ``properties`` as text, ``last_seen`` as a timestamp in
+        microseconds, UTC. Raises ConfigError without both libraries.
         """
-        from arro3.core import Array, DataType, Table
+        return arrow.table(self._columns())
 
-        text, instant = DataType.string(), DataType.timestamp("us", tz="UTC")
-        micros = [
-            None if seen is None else (seen - _EPOCH) // _MICROSECOND for seen in self.last_seen
+    def df(self) -> Any:
+        """Return a ``pandas.DataFrame`` of :meth:`rows`. Raises ConfigError without pandas."""
+        return arrow.frame(list(self.rows()), ("distinct_id", "properties", "last_seen"))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export the columns of :meth:`to_arrow` through the Arrow C stream interface.
+
+        Raises ImportError without an Arrow library.
+        """
+        return arrow.stream(self._columns()).__arrow_c_stream__(requested_schema)
+
+    def _columns(self) -> list[arrow.Column]:
+        return [
+            arrow.Column("distinct_id", self.distinct_ids, "text"),
+            arrow.Column("properties", [one.decode() for one in self.properties], "text"),
+            arrow.Column("last_seen", self.last_seen, "instant"),
         ]
-        table = Table.from_pydict(
-            {
-                "distinct_id": Array(self.distinct_ids, text),
-                "properties": Array([one.decode() for one in self.properties], text),
-                "last_seen": Array(micros, DataType.int64()).cast(instant),
-            }
-        )
-        return table.__arrow_c_stream__(requested_schema)

@@ -89,7 +89,9 @@ class _Run:
         self._sink(self._plan.sink.check, self._plan.table, "merge" if partial else mode)
         order = record.info.sync if record else self._sink(order_of, self._plan, self._settings)
         self._reporter.restart_clock()
-        for sessions_left in reversed(range(_SESSIONS)):
+        # Rows that a stream has handed on cannot be taken back, so another session may not follow.
+        sessions = 1 if "stream" in self._plan.sink.capabilities else _SESSIONS
+        for sessions_left in reversed(range(sessions)):
             opened = (
                 self._opener.anew(mode, order) if record is None else self._opener.again(record)
             )
@@ -176,7 +178,14 @@ class _Run:
     def _would_empty(self, run: RunInfo) -> bool:
         """Whether an empty answer is about to take the place of rows that are there."""
         plan = self._plan
-        if run.total != 0 or run.mode != "replace" or plan.tolerance.empty:
+        if run.total != 0 or plan.tolerance.empty:
+            return False
+        if run.mode != "replace":
+            if run.query.document().keys() <= {"output_properties"}:
+                self._warn(
+                    "no profile came at all: check the region, and the data view (MP_WORKSPACE_ID)"
+                    " where the project has some"
+                )
             return False
         count = getattr(plan.sink.engine, "count", None)
         if count is not None and not self._sink(count, plan.table):

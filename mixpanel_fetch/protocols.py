@@ -157,7 +157,8 @@ class ResumableEngine(Protocol):
 class Answer(Protocol):
     """The rows that a query found, in order; to be read once, before the engine is closed.
 
-    Optional: ``__arrow_c_stream__`` (the Arrow PyCapsule interface), read in place of the rows.
+    Optional: ``__arrow_c_stream__`` (the Arrow PyCapsule interface), which may be read in place of
+    the rows.
     """
 
     columns: Sequence[str]

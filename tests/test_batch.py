@@ -252,7 +252,8 @@ ARROW = Batch(
 
 
 def test_arrow_without_a_library_is_an_import_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "arro3.core", None)
+    for name in ("pyarrow", "arro3.core"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError):
         ARROW.__arrow_c_stream__()
 

@@ -270,3 +270,12 @@ def test_duckdb_reads_the_stream(bash, tmp_path):
     assert rows == 2_500
     assert min(seen, plans) > 0
     assert kind.startswith("TIMESTAMP")
+
+
+def test_no_row_is_written_twice_when_the_session_expires(engage_simulator, environment_of, bash):
+    environment_of(engage_simulator(profiles=1000, page_size=100, session_pages=3))
+    ended = bash("mp fetch profiles --to jsonl://- --log-format json | cat")
+    ids = [json.loads(line)["distinct_id"] for line in ended.out.splitlines()]
+    assert ended.codes[0] == 1
+    assert 0 < len(ids) == len(set(ids)) < 1000
+    assert "the session expired" in ended.err
