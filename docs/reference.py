@@ -22,6 +22,7 @@ from mixpanel_fetch.cli.app import app
 
 DOCS = Path(__file__).parent
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
+_DEFAULT = re.compile(r"(\w: [^=,]+)=")
 _NOTE = "<!-- Written by docs/reference.py. Change the code and run it again. -->"
 
 HOOKS_HEAD = f"""{_NOTE}
@@ -95,7 +96,9 @@ def _class(node: ast.ClassDef) -> str:
 
 def _signature(node: ast.FunctionDef) -> str:
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"def {node.name}({ast.unparse(node.args)}){returns}"
+    # ast writes a default behind an annotation without the blanks that PEP 8 asks for.
+    arguments = _DEFAULT.sub(r"\1 = ", ast.unparse(node.args))
+    return f"def {node.name}({arguments}){returns}"
 
 
 def _text_of(node: ast.stmt | None) -> str | None:

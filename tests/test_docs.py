@@ -247,9 +247,3 @@ def test_every_link_leads_somewhere(page):
         assert file.exists(), f"{page.name} links to {target}"
         if anchor:
             assert anchor in anchors_of(file.read_text(encoding="utf-8"))
-
-
-def test_the_readme_links_to_every_page():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for page in DOCS.rglob("*.md"):
-        assert f"]({page.relative_to(ROOT).as_posix()})" in readme
