@@ -52,12 +52,13 @@ ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path_factory):
-    """No test sees the settings, proxies or CA bundles of the machine it runs on."""
+    """No test sees the settings, secrets, proxies or CA bundles of the machine it runs on."""
     for name in list(os.environ):
         if name.startswith("MP_") or name.lower().endswith("_proxy") or "CA_BUNDLE" in name:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
 @pytest.fixture
@@ -112,3 +113,38 @@ def mp(capfd):
         return Ended(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def ring():
+    """A keyring in memory, in place of this machine's; it can be ``locked``."""
+    import keyring
+    from keyring.backend import KeyringBackend
+    from keyring.errors import KeyringLocked, PasswordDeleteError
+
+    class MemoryKeyring(KeyringBackend):
+        priority = 5
+
+        def __init__(self):
+            super().__init__()
+            self.kept, self.locked = {}, False
+
+        def _open(self):
+            if self.locked:
+                raise KeyringLocked("it is locked")
+            return self.kept
+
+        def get_password(self, service, username):
+            return self._open().get((service, username))
+
+        def set_password(self, service, username, password):
+            self._open()[service, username] = password
+
+        def delete_password(self, service, username):
+            if self._open().pop((service, username), None) is None:
+                raise PasswordDeleteError(username)
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(MemoryKeyring())
+    yield keyring.get_keyring()
+    keyring.set_keyring(before)

@@ -39,19 +39,18 @@ def machine(tmp_path_factory):
     shutil.copytree(ROOT / "mixpanel_fetch", source / "mixpanel_fetch", ignore=ignored)
     for name in SHIPPED:
         shutil.copy(ROOT / name, source)
-    run(sys.executable, "-m", "venv", folder / "venv")
+    uv = (sys.executable, "-m", "uv")
+    run(*uv, "venv", "--python", sys.executable, folder / "venv")
     scripts = folder / "venv" / "bin"
-    pip = (scripts / "pip", "--disable-pip-version-check", "--quiet")
-    # Built once, without an environment of its own for each build: setuptools is installed here.
-    run(*pip, "install", "--no-compile", "setuptools>=77", "pytest>=8", "ruff>=0.9")
-    run(*pip, "wheel", "--no-build-isolation", "--no-deps", "-w", folder / "dist", source)
+    install = (*uv, "pip", "install", "--python", scripts / "python")
+    run(*uv, "build", "--wheel", "--python", sys.executable, "-o", folder / "dist", source)
     (wheel,) = (folder / "dist").glob("*.whl")
-    run(*pip, "install", "--no-compile", wheel)
+    run(*install, "setuptools>=77", "pytest>=8.2", "ruff>=0.9", wheel)
     shutil.rmtree(source)
     for kind, name in PLUGINS.items():
         run(scripts / "mp", "plugins", "new", kind, name, cwd=folder)
     new = [f"{folder / f'mixpanel-fetch-{name}'}[test]" for name in PLUGINS.values()]
-    run(*pip, "install", "--no-index", "--no-build-isolation", *new)
+    run(*install, "--no-index", "--no-build-isolation", *new)
     for left in folder.glob("mixpanel-fetch-*/build"):
         shutil.rmtree(left)
     return folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mixpanel_fetch.cli.completion.types import DESTINATION, PLUGIN
 from mixpanel_fetch.cli.output import Output
 from mixpanel_fetch.cli.plugins.shared import files_option, json_option, kind_option, unknown
 from mixpanel_fetch.errors import ConfigError
@@ -22,12 +23,13 @@ _SHOWN = 4  # names of tests that failed with the same words
 
 
 @click.command(name="check")
-@click.argument("name", metavar="NAME[:ARG]")
+@click.argument("name", type=PLUGIN, metavar="NAME[:ARG]")
 @kind_option
 @click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the plugin.")
 @click.option(
     "--to",
     "destination",
+    type=DESTINATION,
     metavar="URI",
     help="Where a sink writes; {tmp} is a new folder for each test. Default NAME:///{tmp}/profiles.",
 )

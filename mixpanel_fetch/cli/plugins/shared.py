@@ -7,12 +7,18 @@ from typing import Any
 
 import click
 
+from mixpanel_fetch.cli.completion.types import FILE
 from mixpanel_fetch.errors import PluginError
 
 KINDS = ("sink", "transform", "strategy")
 
 files_option = click.option(
-    "--plugin", "files", metavar="FILE.py", multiple=True, help="Load a plugin from a file, too."
+    "--plugin",
+    "files",
+    type=FILE,
+    metavar="FILE.py",
+    multiple=True,
+    help="Load a plugin from a file, too.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 kind_option = click.option(

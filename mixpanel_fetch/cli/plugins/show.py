@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mixpanel_fetch.cli.completion.types import PLUGIN
 from mixpanel_fetch.cli.output import Output
 from mixpanel_fetch.cli.plugins.shared import files_option, json_option, kind_option, unknown
 
@@ -17,6 +18,9 @@ CAPABILITIES = {
     "keyed": "an id is in a table once",
     "resume": "an interrupted run can go on",
     "stream": "rows are visible at once, nothing can be taken back",
+    "query": "what is there can be read: mp tables, sql, inspect, report",
+    "sync": "a table can be kept in step: --incremental, --full",
+    "columns": "properties can be shown as typed columns: mp columns",
 }
 _WRITTEN = {
     "sink": ("--to {}://LOCATION",),
@@ -27,7 +31,7 @@ _INDENT = " " * 16
 
 
 @click.command(name="show")
-@click.argument("name")
+@click.argument("name", type=PLUGIN)
 @kind_option
 @json_option
 @files_option
