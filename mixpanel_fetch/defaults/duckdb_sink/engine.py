@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-from marshmallow import ValidationError
 
 from mixpanel_fetch.columns import Column, Kind
 from mixpanel_fetch.defaults.duckdb_sink import (
@@ -34,7 +33,7 @@ from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions, one_line
+from mixpanel_fetch.defaults.duckdb_sink.options import CHECKPOINT, MEMORY, settings_of
 from mixpanel_fetch.defaults.duckdb_sink.reader import Reader
 from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
 from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger
@@ -43,10 +42,6 @@ from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.reading import TableInfo, TableSummary
 from mixpanel_fetch.sizes import bytes_of
 from mixpanel_fetch.sync import SyncState
-
-_MEMORY = "200MB"
-_CHECKPOINT = "128MB"
-_THREADS = 4
 
 
 class DuckDBEngine:
@@ -72,29 +67,20 @@ class DuckDBEngine:
         *,
         connection: duckdb.DuckDBPyConnection | None = None,
         memory_limit: str | None = None,
-        checkpoint_threshold: str = _CHECKPOINT,
+        checkpoint_threshold: str = CHECKPOINT,
         threads: int | None = None,
     ) -> None:
         if (path is None) == (connection is None):
             raise ConfigError("give either the path of a DuckDB file or a connection")
-        own = connection is None
-        memory_limit = memory_limit or (_MEMORY if own else None)
-        threads = threads or (min(_THREADS, os.cpu_count() or 1) if own else None)
-        options = {
-            "memory_limit": memory_limit,
-            "checkpoint_threshold": checkpoint_threshold,
-            "threads": threads,
-        }
-        self._settings = {name: str(value) for name, value in options.items() if value is not None}
-        try:
-            DuckDBOptions().load(self._settings)
-        except ValidationError as error:
-            raise ConfigError(f"the duckdb sink: {one_line(error)}") from None
+        self._settings = settings_of(
+            memory_limit, checkpoint_threshold, threads, own=connection is None
+        )
+        memory_limit = self._settings.get("memory_limit")
         self._path = None if path is None else Path(path)
         self._host = connection
         self._memory = None if memory_limit is None else bytes_of(memory_limit)
         self._db: Database | None = None
-        self._reader = Reader(self._open_to_read, self._memory or bytes_of(_MEMORY))
+        self._reader = Reader(self._open_to_read, self._memory or bytes_of(MEMORY))
 
     def check(self, table: str, mode: Mode) -> None:
         """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
@@ -173,9 +159,7 @@ class DuckDBEngine:
         """Return what is remembered of a table that is kept in step."""
         name = TableName.parse(table)
         with self._visit() as db:
-            if db is None or catalog.find_table(db, name) is None:
-                return None
-            return SyncLedger(db).find(name)
+            return None if db is None else SyncLedger(db).find(name)
 
     def property_kinds(
         self, table: str, null_texts: Sequence[str] = ()

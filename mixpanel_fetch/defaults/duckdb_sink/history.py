@@ -64,14 +64,15 @@ class History:
             self._db.execute(_END.format(**names, which=_GONE.format(**names)), [self._at])
 
     def _make(self, table: str) -> None:
-        if catalog.find_table(self._db, self._name) is None:
+        found = catalog.find_table(self._db, self._name)
+        if found is None:
             compression = "USING COMPRESSION zstd" if self._db.has_zstd() else ""
             self._db.execute(_CREATE.format(history=table, compression=compression))
             return
         columns = self._db.execute(
             "SELECT column_name FROM duckdb_columns()"
             " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
-            [self._db.catalog, self._name.schema, self._name.table],
+            [self._db.catalog, found.schema, found.table],
         )
         if not {*_COLUMNS} <= {column for (column,) in columns}:
-            raise ConfigError(f"table {self._name} is there and holds no history; rename it")
+            raise ConfigError(f"table {found} is there and holds no history; rename it")

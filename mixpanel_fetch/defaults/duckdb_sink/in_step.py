@@ -13,6 +13,7 @@ from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.history import History
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName, fold
 from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
+from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sync import SyncOrder
 
 DELETED_AT = "deleted_at"
@@ -106,8 +107,10 @@ class InStep:
         portions = -(-staged // PORTION)
         for portion in range(portions):
             self._db.execute(_DIFFERING.format(**names), [portions, portion])
+            # A user's own table may hold an id more than once.
             found = self._db.execute(
-                "SELECT is_new, count(*) FROM mixpanel_fetch_differing GROUP BY is_new"
+                "SELECT is_new, count(DISTINCT distinct_id) FROM mixpanel_fetch_differing"
+                " GROUP BY is_new"
             )
             if found:
                 self._db.execute(_MERGE.format(**names))
@@ -133,16 +136,27 @@ class InStep:
         return f"{DELETED_AT} IS NULL" if self._is_markable(target) else "true"
 
     def _is_markable(self, target: TableName) -> bool:
+        return self._type_of_mark(target) == "TIMESTAMP"
+
+    def _make_markable(self, target: TableName) -> None:
+        if self._order.delete != "mark":
+            return
+        kind = self._type_of_mark(target)
+        if kind is None:
+            self._db.execute(f"ALTER TABLE {self._db.sql(target)} ADD {DELETED_AT} TIMESTAMP")
+        elif kind != "TIMESTAMP":
+            raise ConfigError(
+                f"table {target} has a column {DELETED_AT} that is {kind}; rename it, or keep who"
+                " is gone with --delete ignore"
+            )
+
+    def _type_of_mark(self, target: TableName) -> str | None:
         columns = self._db.execute(
-            "SELECT column_name FROM duckdb_columns()"
+            "SELECT column_name, data_type FROM duckdb_columns()"
             " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
             [self._db.catalog, target.schema, target.table],
         )
-        return any(fold(column) == DELETED_AT for (column,) in columns)
-
-    def _make_markable(self, target: TableName) -> None:
-        if self._order.delete == "mark" and not self._is_markable(target):
-            self._db.execute(f"ALTER TABLE {self._db.sql(target)} ADD {DELETED_AT} TIMESTAMP")
+        return next((kind for column, kind in columns if fold(column) == DELETED_AT), None)
 
 
 def in_order(batch: Batch) -> Batch:

@@ -206,8 +206,8 @@ class DuckDBLoad:
         ledger = SyncLedger(self._db)
         with self._db.transaction():
             newest = self._staging.newest()
-            changed = self._in_step().publish(complete=whole and order.kind == "full")
             state = ledger.find(self._name) or SyncState(order.key)
+            changed = self._in_step().publish(complete=whole and order.kind == "full")
             if whole:
                 state = state.after(order, newest, self._run.started_at)
             ledger.keep(self._name, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,6 +12,9 @@ from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sizes import bytes_of
 
 SMALLEST_MEMORY = "100MB"
+MEMORY = "200MB"
+CHECKPOINT = "128MB"
+_THREADS = 4
 
 
 def _size(size: str) -> None:
@@ -46,14 +50,39 @@ def path_of(location: str) -> Path:
 
 
 class DuckDBOptions(Schema):
-    """The options of ``duckdb://``; what each is for stands at DuckDBEngine."""
+    """The options of ``duckdb://``.
+
+    ``memory_limit``: what DuckDB may take for rows (default 200MB). ``checkpoint_threshold``: how
+    much is written ahead before it is compressed into the file (default 128MB). ``threads``:
+    DuckDB's (default one a core, at most 4).
+    """
 
     memory_limit = fields.String(validate=_memory)
     checkpoint_threshold = fields.String(validate=_size)
     threads = fields.Integer(validate=validate.Range(min=1))
 
 
-def one_line(error: ValidationError) -> str:
+def settings_of(
+    memory_limit: str | None, checkpoint_threshold: str, threads: int | None, *, own: bool
+) -> dict[str, str]:
+    """Return what to set on a database, as DuckDB takes it; of the host's, nothing by default.
+
+    Raises ConfigError for values that these cannot have.
+    """
+    options = {
+        "memory_limit": memory_limit or (MEMORY if own else None),
+        "checkpoint_threshold": checkpoint_threshold,
+        "threads": threads or (min(_THREADS, os.cpu_count() or 1) if own else None),
+    }
+    settings = {name: str(value) for name, value in options.items() if value is not None}
+    try:
+        DuckDBOptions().load(settings)
+    except ValidationError as error:
+        raise ConfigError(f"the duckdb sink: {_one_line(error)}") from None
+    return settings
+
+
+def _one_line(error: ValidationError) -> str:
     """Return what is wrong as one line: ``option: what``."""
     messages = error.messages_dict
     return "; ".join(f"{option}: {' '.join(texts)}" for option, texts in messages.items())

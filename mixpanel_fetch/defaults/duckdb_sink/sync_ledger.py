@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from mixpanel_fetch.defaults.duckdb_sink import catalog
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.names import METADATA_SCHEMA, TableName, quoted
 from mixpanel_fetch.sync import SyncState
@@ -27,7 +28,9 @@ class SyncLedger:
         return quoted(self.db.catalog, METADATA_SCHEMA, "sync")
 
     def find(self, name: TableName) -> SyncState | None:
-        """Return what is remembered of a table, None where there is nothing."""
+        """Return what is remembered of a table, None where there is nothing, or no table."""
+        if catalog.find_table(self.db, name) is None:
+            return None  # dropped by hand: what was remembered is of another one
         for entry, state in self._entries():
             if entry.same(name):
                 return state

@@ -11,9 +11,11 @@ from mixpanel_fetch.defaults.duckdb_sink.names import TableName, fold, quoted
 from mixpanel_fetch.errors import ConfigError
 
 _TEXTS, _VALUES = "_mixpanel_fetch_texts", "_mixpanel_fetch_values"
+_WHOLE = r"-?\d+"
 _DATE = r"\d{4}-\d\d-\d\d"
-_INSTANT = _DATE + r"[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?"
-_ZONED = r"(Z|[+-]\d\d:?\d\d)$"
+_LOCAL = _DATE + r"[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
+_ZONE = r"(Z|[+-]\d\d:?\d\d)"
+_INSTANT = f"{_LOCAL}{_ZONE}?"
 # A whole number that 64 bits do not hold is left in JSON: floating point would change it.
 _KINDS = """SELECT name, kind, count(*) FROM (SELECT name, CASE json_type(value)
     WHEN 'NULL' THEN 'null' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'BIGINT' THEN 'integer'
@@ -29,18 +31,21 @@ _KINDS = """SELECT name, kind, count(*) FROM (SELECT name, CASE json_type(value)
             CAST(unnest(json_extract(document, '$.*')) AS VARCHAR) AS value
         FROM (SELECT {properties} AS document FROM {table})))) GROUP BY name, kind"""
 
-_CASTS: dict[str, Callable[[str], str]] = {
-    "boolean": "TRY_CAST({} AS BOOLEAN)".format,
-    "integer": "TRY_CAST({} AS BIGINT)".format,
-    "number": "TRY_CAST({} AS DOUBLE)".format,
-    "date": "TRY_CAST({} AS DATE)".format,
-    # Cast to TIMESTAMP, a text would lose its offset without a word.
-    "instant": (
-        f"CASE WHEN regexp_matches({{0}}, '{_ZONED}')"
-        " THEN make_timestamp(epoch_us(TRY_CAST({0} AS TIMESTAMPTZ)))"
-        " ELSE TRY_CAST({0} AS TIMESTAMP) END"
-    ).format,
-    "text": "{}".format,
+# A cast alone would make 3 of 2.5, true of 1 and of "t", and 1970-01-01 of "epoch". Each expression
+# names its value once: DuckDB plans thousands of columns in quadratic time where they repeat it.
+_TYPED: dict[str, Callable[[int], str]] = {
+    "boolean": lambda at: f"TRY_CAST({_only(_VALUES, at, 'true|false')} AS BOOLEAN)",
+    "integer": lambda at: f"TRY_CAST({_only(_VALUES, at, _WHOLE)} AS BIGINT)",
+    "number": lambda at: f"TRY_CAST({_VALUES}[{at}] AS DOUBLE)",
+    "date": lambda at: f"TRY_CAST({_only(_TEXTS, at, _DATE)} AS DATE)",
+    # A cast to TIMESTAMP would drop an offset without a word; without one it is UTC.
+    "instant": lambda at: (
+        "make_timestamp(epoch_us(TRY_CAST(regexp_replace(regexp_replace("
+        f"{_only(_TEXTS, at, f'{_DATE}|{_INSTANT}')},"
+        f" '^({_DATE})$', '\\1T00:00'), '^({_LOCAL})$', '\\1Z') AS TIMESTAMPTZ)))"
+    ),
+    "text": lambda at: f"{_TEXTS}[{at}]",
+    "json": lambda at: f"CAST({_VALUES}[{at}] AS JSON)",
 }
 
 
@@ -73,25 +78,40 @@ def create(
     _refuse_clashes(table, view, own, columns)
     first = [column for column in own if fold(column) == "distinct_id"]
     last = [column for column in own if fold(column) != "distinct_id"]
-    shown = [_shown(column, at, null_texts) for at, column in enumerate(columns, 1)]
-    paths = ", ".join(_literal(_pointer(column.property)) for column in columns)
+    shown = [
+        f"{_TYPED[column.type](at)} AS {quoted(column.name)}"
+        for at, column in enumerate(columns, 1)
+    ]
+    lists = _lists(properties, columns, null_texts)
     db.execute(
         f"CREATE OR REPLACE VIEW {db.sql(view)} AS"
-        f" SELECT {', '.join([*map(quoted, first), *shown, *map(quoted, last)])} FROM (SELECT *,"
-        f" json_extract_string({properties}, [{paths}]::VARCHAR[]) AS {_TEXTS},"
-        f" json_extract({properties}, [{paths}]::VARCHAR[]) AS {_VALUES}"
-        f" FROM {db.sql(table.name)})"
+        f" SELECT {', '.join([*map(quoted, first), *shown, *map(quoted, last)])}"
+        f" FROM (SELECT *, {lists} FROM {db.sql(table.name)})"
     )
 
 
-def _shown(column: Column, at: int, null_texts: Sequence[str]) -> str:
-    if column.type == "json":
-        return f"{_VALUES}[{at}] AS {quoted(column.name)}"
-    text = f"{_TEXTS}[{at}]"
-    if null_texts:
-        nulls = ", ".join(map(_literal, null_texts))
-        text = f"(CASE WHEN {text} IN ({nulls}) THEN NULL ELSE {text} END)"
-    return f"{_CASTS[column.type](text)} AS {quoted(column.name)}"
+def _lists(properties: str, columns: Sequence[Column], null_texts: Sequence[str]) -> str:
+    """Return two lists: each property as JSON, and the text of each that is a string.
+
+    So a document is read twice a row, not once a column. What counts as null is in neither.
+    """
+    paths = ", ".join(_literal(_pointer(column.property)) for column in columns)
+    nulls = ", ".join(map(_literal, null_texts)) or "NULL"
+    texts = f"json_extract_string({properties}, [{paths}]::VARCHAR[])"
+    values = f"json_extract({properties}, [{paths}]::VARCHAR[])::VARCHAR[]"
+    is_text = "starts_with(x[2], '\"')"
+    is_null = f"(x[1] IS NULL OR {is_text} AND coalesce(x[1] IN ({nulls}), false))"
+    return (
+        f"list_transform(list_zip({texts}, {values}),"
+        f" lambda x: CASE WHEN {is_text} AND NOT {is_null} THEN x[1] END) AS {_TEXTS},"
+        f" list_transform(list_zip({texts}, {values}),"
+        f" lambda x: CASE WHEN NOT {is_null} THEN x[2] END) AS {_VALUES}"
+    )
+
+
+def _only(texts: str, at: int, pattern: str) -> str:
+    """Return an expression for one of ``texts`` where it matches, else for an empty text."""
+    return f"regexp_extract({texts}[{at}], '^({pattern})$')"
 
 
 def _properties(table: Listed) -> str:
