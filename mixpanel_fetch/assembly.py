@@ -98,11 +98,14 @@ class Assembler:
             max_workers=workers,
             options=self._options(strategy, shares),
         )
+        made = self._sink(destination, target, sink, shares)
+        if request.sync is not None and "sync" not in made.capabilities:
+            raise ConfigError(f"{made.label} cannot keep a table in step; --merge is the next best")
         return Plan(
             table=request.table,
             mode=request.mode,
             query=request.query,
-            sink=self._sink(destination, target, sink, shares),
+            sink=made,
             strategy=engine,
             strategy_label=str(strategy),
             transforms=tuple(

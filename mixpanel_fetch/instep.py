@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mixpanel_fetch.client_settings import ClientSettings
-from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import RunInfo
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.sync import SyncOrder, order_for, sync_key
@@ -16,13 +15,10 @@ from mixpanel_fetch.tally import Tally
 def order_of(plan: Plan, settings: ClientSettings) -> SyncOrder | None:
     """Return the order for the plan's run, None for one that keeps nothing in step.
 
-    To be called in the run's thread. Raises ConfigError for a sink that cannot, and for a table
-    that follows something else.
+    To be called in the run's thread. Raises ConfigError for a table that follows something else.
     """
     if plan.sync is None:
         return None
-    if "sync" not in plan.sink.capabilities:
-        raise ConfigError(f"{plan.sink.label} cannot keep a table in step; use --merge")
     engine: Any = plan.sink.engine
     state = engine.sync_state(plan.table)
     key = sync_key(plan.fingerprint(settings, page_size=0))

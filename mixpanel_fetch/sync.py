@@ -53,12 +53,27 @@ class SyncState:
     """What a destination remembers of a table that is kept in step.
 
     ``key`` says with what; ``cursor`` is the largest ``last_seen`` that ever came, ``full_at`` when
-    the last complete fetch began, both in UTC.
+    the last complete fetch began, both in UTC; ``history``: whether its versions are kept.
     """
 
     key: str
     cursor: datetime | None = None
     full_at: datetime | None = None
+    history: bool = False
+
+    def after(self, order: SyncOrder, newest: datetime | None, began: datetime) -> SyncState:
+        """Return the state after a complete run, whose newest ``last_seen`` was ``newest``.
+
+        A client whose clock is ahead moves the cursor no further than to where the run ``began``:
+        nobody else would be seen until then.
+        """
+        seen = [min(one, began) for one in (self.cursor, newest) if one is not None]
+        return SyncState(
+            order.key,
+            max(seen, default=None),
+            began if order.kind == "full" else self.full_at,
+            order.history,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,8 @@ def order_for(wish: SyncWish, state: SyncState | None, key: str, now: datetime) 
     order = SyncOrder(key, "full", wish.delete, wish.history)
     if wish.full or state is None or state.cursor is None or state.full_at is None:
         return order
+    if wish.history and not state.history:
+        return order  # the versions begin with every profile that there is
     if wish.full_every is not None and now - state.full_at >= wish.full_every:
         return order
     return replace(order, kind="incremental", since=state.cursor - wish.overlap)

@@ -69,7 +69,7 @@ def test_groups_and_data_views_are_asked_for(simulator, mp):
         (["--incremental", "--full-every", "weekly"], "no duration"),
         (["--incremental", "--overlap", "never"], "is a duration"),
         (["--incremental", "--distinct-id", "a"], "named profiles"),
-        (["--incremental", "--to", "jsonl:///x.jsonl"], "cannot"),
+        (["--incremental", "--to", "jsonl:///x.jsonl"], "cannot keep a table in step"),
     ],
 )
 def test_what_cannot_be_costs_no_request(simulator, mp, arguments, words):

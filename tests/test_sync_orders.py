@@ -87,6 +87,14 @@ def test_a_full_run_asks_for_what_the_user_wants():
     assert SyncOrder("key", "full").query(wanted) is wanted
 
 
+def test_a_clock_that_is_ahead_does_not_take_the_cursor_along():
+    order = SyncOrder("key", "incremental")
+    after = state().after(order, NOW + 900 * DAY, NOW)
+    assert (after.cursor, after.full_at) == (NOW, state().full_at)
+    assert state().after(order, NOW - 3 * DAY, NOW).cursor == state().cursor
+    assert state().after(SyncOrder("key", "full"), None, NOW).full_at == NOW
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

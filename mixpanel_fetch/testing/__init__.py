@@ -49,8 +49,8 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            *("promises", "rows", "sink_bench", "sink_manners", "sink_modes", "sink_reading"),
-            *("sink_resume", "sink_runs", "sink_values"),
+            *("promises", "rows", "sink_bench", "sink_columns", "sink_history", "sink_manners"),
+            *("sink_modes", "sink_reading", "sink_resume", "sink_runs", "sink_sync", "sink_values"),
             *("strategies", "strategy_bench", "transforms"),
         )
     )

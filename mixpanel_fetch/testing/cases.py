@@ -11,7 +11,10 @@ from mixpanel_fetch.hookspecs import SinkSpec, StrategySpec, TransformSpec
 from mixpanel_fetch.protocols import StorageEngine, Transform
 
 Row = Mapping[str, Any]
-"""``distinct_id`` (text), ``properties`` (a dict), ``last_seen`` (a datetime in UTC, or None)."""
+"""``distinct_id`` (text), ``properties`` (a dict), ``last_seen`` (a datetime in UTC, or None).
+
+Of a sink that claims ``sync`` also ``deleted_at``, where a row is marked as gone.
+"""
 
 RowReader = Callable[[str], "Sequence[Row] | None"]
 """Called with a table's name; returns its rows, None where there is no such table."""
@@ -51,6 +54,11 @@ class SinkCase:
 
     ``select_all``: for a sink that can be queried: returns the query for every row of a table,
     ``distinct_id`` among its columns; by default ``SELECT * FROM "table"``.
+
+    For a sink that claims ``sync``: ``versions`` returns those of a table's profiles, rows that
+    have ``valid_from`` and ``valid_to`` (None: it still holds) beside the rest; ``history`` False:
+    it keeps none. For one that claims ``columns`` and not ``query``: ``view`` returns the rows of
+    a view.
     """
 
     destination: str = ""
@@ -66,6 +74,9 @@ class SinkCase:
     unusable: str | None = field(default=None, kw_only=True, repr=False)
     crash: Callable[[StorageEngine], None] | None = field(default=None, kw_only=True)
     select_all: Callable[[str], str] = field(default=_select_all, kw_only=True)
+    history: bool = field(default=True, kw_only=True)
+    versions: RowReader | None = field(default=None, kw_only=True)
+    view: Callable[[str], Sequence[Mapping[str, Any]]] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.destination and self.engine is None:

@@ -8,11 +8,14 @@ import pytest
 
 from mixpanel_fetch.testing.cases import SinkCase
 from mixpanel_fetch.testing.sink_bench import SinkBench
+from mixpanel_fetch.testing.sink_columns import SinkColumnsTests
+from mixpanel_fetch.testing.sink_history import SinkHistoryTests
 from mixpanel_fetch.testing.sink_manners import SinkFetchTests, SinkSecretTests
 from mixpanel_fetch.testing.sink_modes import SinkDuplicateTests, SinkModeTests
 from mixpanel_fetch.testing.sink_reading import SinkReadingTests
 from mixpanel_fetch.testing.sink_resume import SinkResumeTests
 from mixpanel_fetch.testing.sink_runs import SinkRunTests
+from mixpanel_fetch.testing.sink_sync import SinkSyncTests
 from mixpanel_fetch.testing.sink_values import SinkValueTests
 
 
@@ -23,6 +26,9 @@ class SinkTests(
     SinkDuplicateTests,
     SinkResumeTests,
     SinkReadingTests,
+    SinkSyncTests,
+    SinkHistoryTests,
+    SinkColumnsTests,
     SinkFetchTests,
     SinkSecretTests,
 ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date, datetime
 
 import duckdb
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixpanel_fetch import ConfigError, TableNotFoundError
-from mixpanel_fetch.columns import ColumnMapping
+from mixpanel_fetch.columns import Column, ColumnMapping
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.errors import DriftError
 from mixpanel_fetch.typed_columns import NULL_TEXTS, keep_columns
@@ -91,12 +93,38 @@ def test_types_follow_what_was_seen(values, kind, shown):
     assert [row["p"].replace(" ", "") if kind == "json" else row["p"] for row in rows] == shown
 
 
+@pytest.mark.parametrize(
+    ("kind", "held", "others"),
+    [
+        ("boolean", True, ["true", "t", 1, 0, [True]]),
+        ("integer", -3, [2.5, 1.0, "3", "3.5", True, 2**63, [3]]),
+        ("number", 2.5, ["2.5", "nan", True, [2.5]]),
+        ("date", "2026-01-31", ["epoch", "infinity", "2026-1-31", "2026-02-31", 2026, "x"]),
+        ("instant", "2026-01-31T10:00:00Z", ["now", "2026-01-31T25:00:00", "2026-1-31", 7]),
+        ("text", "x", [5, True, 2.5, ["x"], {"x": "x"}]),
+        ("json", [1], [None]),
+    ],
+)
+def test_what_a_column_does_not_hold_is_null_and_no_other_value(kind, held, others):
+    connection = table_of([{"p": value} for value in [held, *others]])
+    engine = DuckDBEngine(connection=connection)
+    engine.show_columns("t", "v", [Column("p", "p", kind)])
+    engine.close()
+    shown = [
+        value for (value,) in connection.execute("SELECT p FROM v ORDER BY distinct_id").fetchall()
+    ]
+    assert shown[0] is not None
+    assert shown[1:] == [None] * len(others)
+
+
 def test_texts_that_stand_for_null_are_null_where_that_is_wanted():
     rows = [{"p": "<null>"}, {"p": 3}, {"p": "undefined"}]
     assert view_of(table_of(rows))[0] == {"p": "json"}
     types, shown = view_of(table_of(rows), NULL_TEXTS)
     assert types == {"p": "integer"}
     assert [row["p"] for row in shown] == [None, 3, None]
+    _, shown = view_of(table_of([*rows, {"p": [1]}, {"p": None}]), NULL_TEXTS)
+    assert [row["p"] for row in shown] == [None, "3", None, "[1]", None]
 
 
 def test_two_thousand_properties_are_columns_too():
@@ -144,3 +172,17 @@ def test_what_cannot_be_is_refused(keep, tmp_path):
     with pytest.raises(ConfigError, match=r"none\.duckdb"):
         keep_columns(DuckDBEngine(tmp_path / "none.duckdb"), "t", tmp_path / "x.json")
     assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_destination_that_shows_no_columns_is_refused(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mixpanel_fetch.cli", "columns", "t", "--to", "jsonl:///t.jsonl"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 3
+    assert "jsonl:///t.jsonl cannot show properties as columns; duckdb can" in done.stderr
+    assert [*tmp_path.iterdir()] == []

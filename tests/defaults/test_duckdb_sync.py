@@ -10,6 +10,7 @@ import pytest
 
 from mixpanel_fetch import ConfigError, MixpanelAPIClient, ParallelProfileFetchResult, ProfileQuery
 from mixpanel_fetch.assembly import Assembler, FetchRequest
+from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.pipeline import run_plan
 from mixpanel_fetch.simulator import Fault
 from mixpanel_fetch.sync import SyncWish
@@ -17,6 +18,8 @@ from mixpanel_fetch.tolerance import Tolerance
 
 TEXT = "%Y-%m-%dT%H:%M:%S"
 SYNCS = 50
+EVERY = 10
+"""Syncs after which the sink opens the file itself: opening takes longer than all the rest."""
 
 
 class Project:
@@ -83,12 +86,12 @@ def ask(file):
 
 @pytest.fixture
 def sync(file):
-    def run(simulator, *, where=None, tolerance=None, resume=False, **wish):
+    def run(simulator, *, where=None, tolerance=None, resume=False, into=None, table="t", **wish):
         client = MixpanelAPIClient(
             username="demo", secret="demo-secret", project_id=12345, base_url=simulator.base_url
         )
         request = FetchRequest(
-            "t",
+            table,
             ProfileQuery(where),
             mode="merge",
             parallel=True,
@@ -96,7 +99,7 @@ def sync(file):
             tolerance=tolerance or Tolerance(),
             resume=resume,
         )
-        plan = Assembler().plan(request, f"duckdb:///{file}")
+        plan = Assembler().plan(request, into or f"duckdb:///{file}")
         return run_plan(client, plan, ParallelProfileFetchResult)
 
     return run
@@ -120,17 +123,26 @@ def people(count, **properties):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_table_follows_a_project_that_changes(engage_simulator, sync, live, ask, seed):
+def test_the_table_follows_a_project_that_changes(engage_simulator, sync, file, seed):
     project = Project(seed)
     simulator = engage_simulator(profiles=project.profiles(), page_size=25)
     seen_at = {}
-    deleted = {}
+    known = {}
+    connection = duckdb.connect(str(file))
     for number in range(SYNCS):
-        known = deleted | (live() if number else {})
         simulator.set_profiles(project.profiles())
-        result = sync(simulator, full=project.random.random() < 0.3, history=True)
+        full = project.random.random() < 0.3
+        if number % EVERY:
+            engine = DuckDBEngine(connection=connection)
+            result = sync(simulator, full=full, history=True, into=engine)
+        else:
+            connection.close()
+            result = sync(simulator, full=full, history=True)
+            connection = duckdb.connect(str(file))
         assert (result.exit_code, result.missing_rows) == (0, 0)
-        landed, truth = live(), project.contents()
+        rows = connection.execute("SELECT distinct_id, (properties->>'n')::INT, deleted_at FROM t")
+        rows = rows.fetchall()
+        landed, truth = {name: n for name, n, gone in rows if gone is None}, project.contents()
         if result.sync == "full":
             assert landed == truth
             project.silent.clear()
@@ -141,24 +153,26 @@ def test_the_table_follows_a_project_that_changes(engage_simulator, sync, live, 
                 # Edits that do not move $last_seen, and deletions, leave no trace in between.
                 assert name in project.silent or name not in truth
                 assert landed[name] == known[name]
-        started = ask("SELECT max(started_at) FROM mixpanel_fetch.runs")[0][0]
+        (started,) = connection.execute(
+            "SELECT max(started_at) FROM mixpanel_fetch.runs"
+        ).fetchone()
         seen_at[started] = landed
-        deleted = dict(
-            ask("SELECT distinct_id, (properties->>'n')::INT FROM t WHERE deleted_at IS NOT NULL")
-        )
+        known = {name: n for name, n, _ in rows}
         project.live_on()
+    assert len(seen_at) == SYNCS
     for moment, landed in seen_at.items():
-        versions = ask(
+        versions = connection.execute(
             "SELECT distinct_id, (properties->>'n')::INT FROM t_history"
             " WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)",
-            moment,
-        )
+            [moment],
+        ).fetchall()
         assert len(versions) == len(landed)
         assert dict(versions) == landed
-    repeated = ask(
+    repeated = connection.execute(
         "SELECT distinct_id FROM t_history WHERE is_current GROUP BY 1 HAVING count(*)>1"
-    )
+    ).fetchall()
     assert repeated == []
+    connection.close()
 
 
 def test_the_result_says_which_kind_ran_and_what_changed(engage_simulator, sync):
@@ -251,6 +265,23 @@ def test_an_interrupted_sync_goes_on_as_what_it_was(engage_simulator, sync, live
     assert set(live()) == {f"id{number}" for number in range(90)}
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_sync_whose_session_is_gone_starts_over_as_what_it_was(
+    engage_simulator, sync, live, partial
+):
+    simulator = engage_simulator(profiles=people(100), page_size=10)
+    sync(simulator)
+    simulator.set_profiles(people(90))
+    simulator.set_faults([Fault(3, "400", times=None)])
+    broken = sync(simulator, full=True, tolerance=Tolerance(partial=partial))
+    assert (broken.resumable, broken.published) == (True, partial)
+    simulator.set_faults([Fault(3, "expired_session")])
+    result = sync(simulator, resume=True)
+    assert (result.sync, result.gone, result.exit_code) == ("full", 10, 0)
+    assert set(live()) == {f"id{number}" for number in range(90)}
+    assert sync(simulator).sync == "incremental"
+
+
 def test_another_query_must_not_share_the_table(engage_simulator, sync):
     simulator = engage_simulator(profiles=people(10))
     sync(simulator)
@@ -285,3 +316,94 @@ def test_a_table_that_was_replaced_is_followed_from_the_start(engage_simulator, 
     with duckdb.connect(str(file)) as connection:
         connection.execute("DROP TABLE t")
     assert sync(simulator).sync == "full"
+
+
+def test_nothing_is_remembered_of_a_table_that_was_dropped(engage_simulator, sync, file, live):
+    simulator = engage_simulator(profiles=people(30), page_size=10)
+    sync(simulator)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("DROP TABLE t")
+    simulator.set_faults([Fault(1, "400", times=None)])
+    partial = sync(simulator, where="true", tolerance=Tolerance(partial=True))
+    assert (partial.published, len(live())) == (True, 20)
+    simulator.set_faults([])
+    assert sync(simulator, where="true").sync == "full"
+    assert len(live()) == 30
+
+
+@pytest.mark.parametrize("name", ["other.users", 'we"ird', "it's a table", "OTHER.Users"])
+def test_a_table_may_be_called_anything(engage_simulator, sync, file, ask, name):
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE SCHEMA other")
+        connection.execute("CREATE TABLE other.users AS SELECT 1 AS taken")
+        connection.execute("DROP TABLE other.users")
+    simulator = engage_simulator(profiles=people(4))
+    sync(simulator, table=name.lower(), history=True)
+    simulator.set_profiles(people(3, m=1))
+    result = sync(simulator, table=name, full=True, history=True)
+    assert (result.inserted, result.updated, result.gone) == (0, 3, 1)
+    assert ask("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%_history'") == [(1,)]
+
+
+def test_two_tables_of_one_file_follow_what_is_theirs(engage_simulator, sync):
+    simulator = engage_simulator(profiles=people(10))
+    few = 'properties["n"] < 3'
+    for table, where, rows in (("t", None, 10), ("u", few, 3)):
+        assert (sync(simulator, table=table, where=where).inserted) == rows
+    for table, where in (("t", None), ("u", few)):
+        assert sync(simulator, table=table, where=where).sync == "incremental"
+
+
+def test_profiles_that_were_never_seen_are_asked_for_each_time(engage_simulator, sync):
+    profiles = [{"$distinct_id": f"id{number}", "$properties": {}} for number in range(3)]
+    simulator = engage_simulator(profiles=profiles)
+    sync(simulator)
+    again = sync(simulator)
+    assert (again.sync, again.unchanged) == ("full", 3)
+
+
+def test_rows_of_the_users_own_table_are_counted_by_profile(engage_simulator, sync, file, ask):
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "CREATE TABLE t (note VARCHAR NOT NULL DEFAULT 'x', distinct_id VARCHAR,"
+            " properties VARCHAR NOT NULL, last_seen TIMESTAMP)"
+        )
+        connection.execute(
+            "INSERT INTO t (distinct_id, properties)"
+            " VALUES ('id0', '{}'), ('id0', '{}'), (NULL, '{}'), ('gone', '{}')"
+        )
+    result = sync(engage_simulator(profiles=people(2)), delete="hard")
+    assert (result.inserted, result.updated, result.unchanged, result.gone) == (1, 1, 0, 1)
+    rows = ask("SELECT distinct_id FROM t WHERE note = 'x' ORDER BY ALL")
+    assert rows == [("id0",), ("id0",), ("id1",), (None,)]
+
+
+def test_a_column_of_the_users_is_no_mark(engage_simulator, sync, file, ask):
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "CREATE TABLE t (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP,"
+            " Deleted_At BOOLEAN)"
+        )
+        connection.execute("INSERT INTO t VALUES ('id0', '{}', NULL, true)")
+    simulator = engage_simulator(profiles=people(2))
+    with pytest.raises(ConfigError, match="has a column deleted_at that is BOOLEAN; rename it"):
+        sync(simulator)
+    assert sync(simulator, delete="ignore").updated == 1
+    assert ask("SELECT deleted_at FROM t ORDER BY distinct_id") == [(True,), (None,)]
+
+
+def test_a_connection_of_the_host_keeps_nothing_of_a_sync(engage_simulator, sync):
+    connection = duckdb.connect()
+    connection.execute("CREATE TEMP TABLE mixpanel_fetch_differing AS SELECT 1 AS mine")
+    simulator = engage_simulator(profiles=people(10))
+    for count in (10, 6):
+        simulator.set_profiles(people(count, of=count))
+        engine = DuckDBEngine(connection=connection)
+        assert sync(simulator, full=True, history=True, into=engine).exit_code == 0
+    tables = connection.execute("SELECT table_name, temporary FROM duckdb_tables() ORDER BY ALL")
+    assert tables.fetchall() == [
+        *[("mixpanel_fetch_differing", True), ("pages", False), ("runs", False)],
+        *[("sync", False), ("t", False), ("t_history", False)],
+    ]
+    assert connection.execute("FROM mixpanel_fetch_differing").fetchall() == [(1,)]
+    connection.close()

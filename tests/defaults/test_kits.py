@@ -32,10 +32,17 @@ def from_duckdb(path: Path):
             ).fetchone()
             if there == (0,):
                 return None
-            found = connection.execute(f'SELECT distinct_id, properties, last_seen FROM "{table}"')
-            return [row_of(*row) for row in found.fetchall()]
+            return rows_in(connection, table)
 
     return rows
+
+
+def rows_in(connection, table):
+    """The rows of a table or a history, whatever columns it has."""
+    found = connection.execute(f'SELECT * FROM "{table}"')
+    names = [column[0] for column in found.description]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return [row | {"properties": json.loads(row["properties"])} for row in rows]
 
 
 def row_of(distinct_id, properties, last_seen):
@@ -50,8 +57,12 @@ class TestDuckDB(SinkTests):
     @pytest.fixture
     def case(self, tmp_path):
         path = tmp_path / "r.db"
+        rows = from_duckdb(path)
         return SinkCase(
-            f"duckdb:///{path}", rows=from_duckdb(path), unusable=f"duckdb:///{tmp_path}/none/r.db"
+            f"duckdb:///{path}",
+            rows=rows,
+            unusable=f"duckdb:///{tmp_path}/none/r.db",
+            versions=lambda table: rows(f"{table}_history"),
         )
 
 
@@ -93,14 +104,16 @@ class TestDuckDBOfTheHost(SinkTests):
         connection = duckdb.connect()
 
         def rows(table):
-            cursor = connection.cursor()
             try:
-                found = cursor.execute(f'SELECT distinct_id, properties, last_seen FROM "{table}"')
+                return rows_in(connection.cursor(), table)
             except duckdb.CatalogException:
                 return None
-            return [row_of(*row) for row in found.fetchall()]
 
-        yield SinkCase(engine=lambda: DuckDBEngine(connection=connection), rows=rows)
+        yield SinkCase(
+            engine=lambda: DuckDBEngine(connection=connection),
+            rows=rows,
+            versions=lambda table: rows(f"{table}_history"),
+        )
         connection.close()
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from . import (
+    broken_columns,
+    broken_history,
     broken_manners,
     broken_modes,
     broken_reading,
     broken_resume,
     broken_runs,
+    broken_sync,
     broken_values,
 )
 from .registering import BITES
@@ -15,5 +18,6 @@ from .registering import BITES
 MODULES = (
     *(broken_runs, broken_values, broken_modes),
     *(broken_resume, broken_reading, broken_manners),
+    *(broken_sync, broken_history, broken_columns),
 )
 __all__ = ["BITES", "MODULES"]

@@ -14,12 +14,17 @@ from mixpanel_fetch.errors import (
 )
 from mixpanel_fetch.hookspecs import BaseEngine, BaseLoad, SinkSpec, require_mode
 from mixpanel_fetch.model import LoadReport, RunInfo, RunRecord
+from mixpanel_fetch.sync import SyncState
 from mixpanel_fetch.testing import SinkCase
 
+from .memory_columns import ColumnsEngine, View
 from .memory_reading import ReadableEngine, select_all
+from .memory_sync import InStepEngine, InStepLoad
 
-EVERYTHING = frozenset({"append", "replace", "merge", "keyed", "resume", "query"})
-WITHOUT_RESUME = EVERYTHING - {"resume"}
+EVERYTHING = frozenset(
+    {"append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"}
+)
+WITHOUT_RESUME = EVERYTHING - {"resume", "sync"}
 OPEN = {"running", "suspended", "partial"}
 SECRET = "s3cret"
 
@@ -48,15 +53,28 @@ class Run:
 
 @dataclass
 class Store:
-    """What outlives an engine: tables of (id, properties, last_seen), runs, and what was sent."""
+    """What outlives an engine: tables of (id, properties, last_seen), runs, and what was sent.
+
+    By table also: since when which ids are marked as gone, what is remembered of its syncs, its
+    versions; and views by their names.
+    """
 
     tables: dict[str, list] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     sent: list = field(default_factory=list)
+    marks: dict[str, dict] = field(default_factory=dict)
+    states: dict[str, SyncState] = field(default_factory=dict)
+    versions: dict[str, list] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
 
     def read(self, table):
-        rows = self.tables.get(table)
-        return None if rows is None else [as_dict(row) for row in rows]
+        rows, marks = self.tables.get(table), self.marks.get(table, {})
+        if rows is None:
+            return None
+        return [as_dict(row) | {"deleted_at": marks.get(row[0])} for row in rows]
+
+    def read_versions(self, table):
+        return [as_dict(one["row"]) | one for one in self.versions.get(table, ())]
 
     def read_sent(self, table):
         return [as_dict(row) for row in self.sent]
@@ -71,7 +89,7 @@ def as_dict(row):
     }
 
 
-class MemoryLoad:
+class MemoryLoad(InStepLoad):
     """Pages are staged in the store until commit."""
 
     def __init__(self, engine, run):
@@ -124,6 +142,8 @@ class MemoryLoad:
         updated = sum(row[0] in ids for row in rows)
         report = self.report(rows, updated)
         self.publish(old, rows)
+        if self.run.info.mode == "replace":
+            self.forget()
         self.finish(report)
         return report
 
@@ -133,6 +153,10 @@ class MemoryLoad:
 
     def publish(self, old, rows):
         self.store.tables[self.table] = self.unique([*(old or ()), *rows])
+
+    def forget(self):
+        self.store.states.pop(self.table, None)
+        self.store.marks.pop(self.table, None)
 
     def report(self, rows, updated):
         return LoadReport(
@@ -161,7 +185,7 @@ class MemoryLoad:
         self.run.pages = {}
 
 
-class MemoryEngine(ReadableEngine, BaseEngine):
+class MemoryEngine(ReadableEngine, InStepEngine, ColumnsEngine, BaseEngine):
     """Tables in a Store."""
 
     load = MemoryLoad
@@ -266,6 +290,7 @@ def case_of(engine=MemoryEngine, capabilities=None, **changes):
     fields = {
         "spec": spec,
         "rows": rows,
+        "versions": store.read_versions,
         "select_all": select_all,
         "secrets": (SECRET,),
         "unusable": f"memory://ada:{SECRET}@down/x",

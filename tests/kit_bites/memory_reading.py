@@ -38,9 +38,16 @@ class ReadableEngine:
 
     def query(self, sql):
         table = sql.removeprefix(ALL_ROWS)
+        if table in self.store.views:
+            return self.answer_of_view(self.store.views[table])
         if table == sql or table not in self.store.tables:
             raise ConfigError(f"{sql!r} cannot be asked")
         return self.answer(self.store.tables[table])
+
+    def answer_of_view(self, view):
+        answer = Answer([*view.rows(self.store.tables[view.table])])
+        answer.columns = view.names
+        return answer
 
     def inspect(self, table, *, top=5):
         if table not in self.store.tables:

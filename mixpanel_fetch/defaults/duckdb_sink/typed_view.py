@@ -42,7 +42,7 @@ _TYPED: dict[str, Callable[[int], str]] = {
     "instant": lambda at: (
         "make_timestamp(epoch_us(TRY_CAST(regexp_replace(regexp_replace("
         f"{_only(_TEXTS, at, f'{_DATE}|{_INSTANT}')},"
-        f" '^({_DATE})$', '\\1T00:00'), '^({_LOCAL})$', '\\1Z') AS TIMESTAMPTZ)))"
+        f" '^({_DATE})$', '\\1T00:00:00'), '^({_LOCAL})$', '\\1Z') AS TIMESTAMPTZ)))"
     ),
     "text": lambda at: f"{_TEXTS}[{at}]",
     "json": lambda at: f"CAST({_VALUES}[{at}] AS JSON)",
@@ -148,4 +148,6 @@ def _pointer(name: str) -> str:
 
 
 def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    # DuckDB 1 ends a statement at NUL.
+    parts = ("'" + part.replace("'", "''") + "'" for part in text.split("\0"))
+    return " || chr(0) || ".join(parts)
