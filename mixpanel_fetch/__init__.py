@@ -14,11 +14,13 @@ from mixpanel_fetch._version import __version__ as __version__
 if TYPE_CHECKING:
     from mixpanel_fetch.batch import Batch as Batch
     from mixpanel_fetch.client import MixpanelAPIClient as MixpanelAPIClient
+    from mixpanel_fetch.cohorts import Cohort as Cohort
     from mixpanel_fetch.errors import AuthenticationError as AuthenticationError
     from mixpanel_fetch.errors import ConfigError as ConfigError
     from mixpanel_fetch.errors import DriftError as DriftError
     from mixpanel_fetch.errors import FetchInterruptedError as FetchInterruptedError
     from mixpanel_fetch.errors import IncompleteFetchError as IncompleteFetchError
+    from mixpanel_fetch.errors import JobsBusyError as JobsBusyError
     from mixpanel_fetch.errors import MixpanelFetchError as MixpanelFetchError
     from mixpanel_fetch.errors import PaymentRequiredError as PaymentRequiredError
     from mixpanel_fetch.errors import PluginError as PluginError
@@ -75,12 +77,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "batch": ("Batch",),
     "client": ("MixpanelAPIClient",),
+    "cohorts": ("Cohort",),
     "errors": (
         "AuthenticationError",
         "ConfigError",
         "DriftError",
         "FetchInterruptedError",
         "IncompleteFetchError",
+        "JobsBusyError",
         "MixpanelFetchError",
         "PaymentRequiredError",
         "PluginError",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mixpanel_fetch.answers import error_of
 from mixpanel_fetch.client_settings import ClientSettings as ClientSettings
+from mixpanel_fetch.cohorts import Cohort, decode_cohorts
 from mixpanel_fetch.decode import DecodedPage, decode_document, decode_page
 from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, RateLimitError
 from mixpanel_fetch.events import Announcer, Listener, Waiting
@@ -23,6 +25,20 @@ from mixpanel_fetch.transport import Answer, Transport, pause
 log = logging.getLogger("mixpanel_fetch")
 T = TypeVar("T")
 ENGAGE_PATH = "/api/query/engage"
+COHORTS_PATH = "/api/query/cohorts/list"
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What one request asks."""
+
+    form: dict[str, str]
+    path: str = ENGAGE_PATH
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against the hour: one that names its session does not."""
+        return not self.form.get("session_id")
 
 
 class EngageConnection:
@@ -74,42 +90,54 @@ class EngageConnection:
                 check(page)
             return page, len(body)
 
-        form = self._form(query, index, session_id, page_size)
-        (page, size), attempts = self._ask(index, form, read)
+        question = self._question(query, index, session_id, page_size)
+        (page, size), attempts = self._ask(index, question, read)
         return page, size, attempts
 
     def fetch_document(
         self, query: ProfileQuery, index: int, session_id: str | None, page_size: int | None
     ) -> dict[str, Any]:
         """Return the contract's dict for a page. Raises as :meth:`fetch_page`."""
-        form = self._form(query, index, session_id, page_size)
-        return self._ask(index, form, decode_document)[0]
+        question = self._question(query, index, session_id, page_size)
+        return self._ask(index, question, decode_document)[0]
+
+    def fetch_cohorts(self) -> tuple[list[Cohort], int, int]:
+        """Return the project's cohorts, the answer's bytes, and how many requests it took.
+
+        One counted query. Raises as :meth:`fetch_page`.
+        """
+
+        def read(body: bytes) -> tuple[list[Cohort], int]:
+            return decode_cohorts(body), len(body)
+
+        (cohorts, size), attempts = self._ask(0, _Question({}, COHORTS_PATH), read)
+        return cohorts, size, attempts
 
     def answer(self, query: ProfileQuery, page_size: int | None = None) -> Answer:
         """Return what page 0 is answered with, be it an error; nothing is asked again."""
-        return self._exchange(self._form(query, 0, None, page_size))
+        return self._exchange(self._question(query, 0, None, page_size))
 
     def queries_left(self) -> int | None:
         """Return how many counted queries the hour still has, as far as this machine knows."""
         return None if self._hour is None else self._hour.left()
 
     @staticmethod
-    def _form(
+    def _question(
         query: ProfileQuery, index: int, session_id: str | None, page_size: int | None
-    ) -> dict[str, str]:
+    ) -> _Question:
         form = query.form() | {"page": str(index)}
         if session_id is not None:
             form["session_id"] = session_id
         if page_size is not None:
             form["page_size"] = str(page_size)
-        return form
+        return _Question(form)
 
-    def _ask(self, index: int, form: dict[str, str], read: Callable[[bytes], T]) -> tuple[T, int]:
+    def _ask(self, index: int, question: _Question, read: Callable[[bytes], T]) -> tuple[T, int]:
         attempts = faults = quotas = 0
         waited = 0.0
         while True:
             try:
-                return read(self._post(form)), attempts + 1
+                return read(self._post(question)), attempts + 1
             except MixpanelFetchError as error:
                 attempts += error.attempts  # none where the hour was known to be used up
                 by_quota = isinstance(error, RateLimitError)
@@ -126,35 +154,34 @@ class EngageConnection:
                 pause(wait)
                 waited += wait if by_quota else 0.0
 
-    def _post(self, form: dict[str, str]) -> bytes:
-        answer = self._exchange(form)
+    def _post(self, question: _Question) -> bytes:
+        answer = self._exchange(question)
         error = error_of(answer)
         if error is not None:
             raise error
         return answer.body
 
-    def _exchange(self, form: dict[str, str]) -> Answer:
+    def _exchange(self, question: _Question) -> Answer:
         self._gate.acquire()
         try:
-            # A request that names its session does not count against the hour.
-            return self._send(form) if form.get("session_id") else self._send_counted(form)
+            return self._send_counted(question) if question.counts else self._send(question)
         finally:
             self._gate.release()
 
-    def _send(self, form: dict[str, str]) -> Answer:
+    def _send(self, question: _Question) -> Answer:
         return self._transport.post(
-            self._settings.origin + ENGAGE_PATH,
+            self._settings.origin + question.path,
             params=self._settings.params,
-            form=form,
+            form=question.form,
             auth=self._settings.auth,
         )
 
-    def _send_counted(self, form: dict[str, str]) -> Answer:
+    def _send_counted(self, question: _Question) -> Answer:
         if self._hour is None:
-            return self._send(form)
+            return self._send(question)
         asked = self._hour.take()
         try:
-            answer = self._send(form)
+            answer = self._send(question)
         except MixpanelFetchError:
             self._hour.settle(asked, None)
             raise
@@ -234,6 +261,15 @@ class MixpanelAPIClient:
         query = ProfileQuery(where, cohort_id, properties)
         with self.connect() as connection:
             return connection.fetch_document(query, page, session_id, page_size)
+
+    def list_cohorts(self) -> list[Cohort]:
+        """Return the project's saved cohorts, for one counted query.
+
+        Raises AuthenticationError, PaymentRequiredError, RateLimitError, QueryError, ServerError,
+        TransportError.
+        """
+        with self.connect() as connection:
+            return connection.fetch_cohorts()[0]
 
 
 def _as_secret(value: str | Secret | None) -> Secret | None:

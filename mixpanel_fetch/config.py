@@ -122,6 +122,21 @@ class Settings:
             )
         return Credentials(**{key: _looked_up(value) for key, value in known.items()})
 
+    def group_id(self, group_key: str) -> str:
+        """Return the number that the file gives ``group_key``. Raises ConfigError."""
+        account = None
+        if self.selection is not None and not self.selection.ousted:
+            account = self.selection.name
+        known = {} if self.file is None else self.file.groups(account)
+        if group_key not in known:
+            table = f"[accounts.{account}.groups]" if account else "[groups]"
+            there = ", ".join(sorted(known)) or "none"
+            raise ConfigError(
+                f"the number of the group key {group_key!r} is not known: give --group-id, or"
+                f" write it under {table} in the configuration file (known there: {there})"
+            )
+        return known[group_key]
+
 
 def load_settings(
     account: str | None = None,

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_NOT_SETTINGS = frozenset({"accounts", "default", "keyring", "plugins"})
+_NOT_SETTINGS = frozenset({"accounts", "default", "groups", "keyring", "plugins"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,16 @@ class ConfigFile:
                 f"no account is called {name!r} in the configuration file; known: {known}"
             )
         return _layer(self.document["accounts"][name], Origin("file", f"[accounts.{name}]"))
+
+    def groups(self, account: str | None) -> dict[str, str]:
+        """Return the numbers of group keys by name: the top level's, and ``account``'s over them.
+
+        Raises ConfigError where there is no such account.
+        """
+        if account is not None:
+            self.account(account)
+        own = self.document["accounts"][account].get("groups", {}) if account is not None else {}
+        return {**self.document.get("groups", {}), **own}
 
 
 def default_config_path() -> Path:

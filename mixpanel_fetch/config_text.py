@@ -21,9 +21,14 @@ else:
 
 
 def with_account(text: str, name: str, values: Mapping[str, str]) -> str:
-    """Return ``text`` with ``values`` as table ``[accounts.NAME]``, new or in its old place."""
+    """Return ``text`` with ``values`` as table ``[accounts.NAME]``, new or in its old place.
+
+    Tables within the account's, such as its groups, stay.
+    """
     expected = tomllib.loads(text)
-    expected.setdefault("accounts", {})[name] = dict(values)
+    accounts = expected.setdefault("accounts", {})
+    tables = {key: one for key, one in accounts.get(name, {}).items() if isinstance(one, dict)}
+    accounts[name] = {**tables, **values}
     blocks = _blocks(text)
     place = _place_of(blocks, name)
     if place is None:
@@ -31,7 +36,8 @@ def with_account(text: str, name: str, values: Mapping[str, str]) -> str:
         gap = "\n" if text.strip() else ""
         return _checked(_ended(text) + gap + table, expected)
     header, body, rest = _parts(blocks[place])
-    blocks[place] = header + _with_values(body, values) + rest
+    inline = {key: tables[key] for key in tables.keys() & tomllib.loads(body)}
+    blocks[place] = header + _with_values(body, {**values, **inline}) + rest
     return _checked("".join(blocks), expected)
 
 
@@ -40,6 +46,9 @@ def without_account(text: str, name: str) -> str:
     expected = tomllib.loads(text)
     del expected["accounts"][name]
     blocks = _blocks(text)
+    blocks = [
+        _parts(block)[2].lstrip("\r\n") if _inside(block, name) else block for block in blocks
+    ]
     place = _place_of(blocks, name)
     if place is not None:
         rest = _parts(blocks[place])[2]
@@ -78,14 +87,20 @@ def _blocks(text: str) -> list[str]:
 
 
 def _place_of(blocks: list[str], name: str) -> int | None:
-    for place, block in enumerate(blocks[1:], 1):
-        header = block.splitlines()[0]
-        try:
-            if tomllib.loads(header) == {"accounts": {name: {}}}:
-                return place
-        except tomllib.TOMLDecodeError:  # a line of a list
-            continue
-    return None
+    return next((i for i, block in enumerate(blocks) if _inside(block, name) == {}), None)
+
+
+def _inside(block: str, name: str) -> Any:
+    """Return what the header of ``block`` names inside ``[accounts.NAME]``: ``{}`` for that itself.
+
+    None for a table that stands elsewhere.
+    """
+    try:
+        said = tomllib.loads("".join(block.splitlines()[:1]))
+    except tomllib.TOMLDecodeError:  # a line of a list
+        return None
+    accounts = said.get("accounts") if block.lstrip().startswith("[") else None
+    return accounts.get(name) if isinstance(accounts, dict) else None
 
 
 def _parts(block: str) -> tuple[str, str, str]:

@@ -155,6 +155,10 @@ class ConfigError(MixpanelFetchError):
     exit_code = 3
 
 
+class JobsBusyError(MixpanelFetchError):
+    """Another process is running the jobs of the same file."""
+
+
 class FetchInterruptedError(MixpanelFetchError):
     """The caller asked the fetch to stop, before there was anything to report on."""
 

@@ -11,12 +11,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.decode import DecodedPage
-from mixpanel_fetch.errors import ServerError
 from mixpanel_fetch.inflight import InflightBytes
-from mixpanel_fetch.model import Page, ProfileQuery, Rejection
+from mixpanel_fetch.joined import fetch_joined
+from mixpanel_fetch.model import Page, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.protocols import Gate
 from mixpanel_fetch.session import EngageSession
@@ -78,15 +77,7 @@ class IdPages(EngagePages):
     def _fetch_once(self, index: int) -> tuple[DecodedPage, int, int]:
         query = replace(self.query, distinct_ids=self._chunks[index])
         asked = self.session.asked_page_size
-        first, size, attempts = self._connection.fetch_page(query, 0, page_size=asked)
-        parts = [first]
-        while not _is_whole(parts):
-            part, more_bytes, more_attempts = self._connection.fetch_page(
-                query, len(parts), session_id=first.envelope.session_id, page_size=asked
-            )
-            parts.append(part)
-            size, attempts = size + more_bytes, attempts + more_attempts - 1
-        page = _joined(parts, index)
+        page, size, attempts = fetch_joined(self._connection, query, index, asked)
         self._found[index] = page.rows_received
         return page, size, attempts
 
@@ -146,42 +137,3 @@ def chunks_of(ids: Sequence[str], paging: Paging) -> list[tuple[str, ...]]:
         chunk.append(each)
         size += length
     return [*chunks, tuple(chunk)]
-
-
-@dataclass(frozen=True)
-class _JoinedRows:
-    """The rows of several answers, one after the other."""
-
-    parts: Sequence[DecodedPage]
-
-    def read(self, index: int) -> tuple[Batch, list[Rejection]]:
-        read = [replace(part, index=index).read() for part in self.parts]
-        batch = Batch(
-            [each for one, _ in read for each in one.distinct_ids],
-            [each for one, _ in read for each in one.properties],
-            [each for one, _ in read for each in one.last_seen],
-        )
-        return batch, [each for _, rejected in read for each in rejected]
-
-
-def _is_whole(parts: Sequence[DecodedPage]) -> bool:
-    """Whether the answers to one chunk are all there."""
-    envelope, last = parts[0].envelope, parts[-1]
-    received = sum(part.rows_received for part in parts)
-    if envelope.session_id is None or received >= (envelope.total or 0):
-        return True
-    if last.rows_received == 0:
-        raise ServerError(f"Mixpanel announced {envelope.total:,} profiles and sent {received:,}")
-    return False
-
-
-def _joined(parts: Sequence[DecodedPage], index: int) -> DecodedPage:
-    if len(parts) == 1:
-        return replace(parts[0], index=index)
-    return replace(
-        parts[0],
-        index=index,
-        rows_received=sum(part.rows_received for part in parts),
-        repaired_values=sum(part.repaired_values for part in parts),
-        rows=_JoinedRows(parts),
-    )

@@ -55,8 +55,8 @@ class Credentials:
             return
         if not (self.username and self.secret):
             raise ConfigError(
-                "no credentials: `mp auth add NAME` stores some, or set MP_USERNAME and MP_SECRET (a"
-                " service account) and MP_PROJECT_ID; `mp demo` needs none"
+                "no credentials: `mp auth add NAME` stores some, or set MP_USERNAME and MP_SECRET"
+                " (a service account) and MP_PROJECT_ID; `mp demo` needs none"
             )
         if not self.project_id:
             raise ConfigError(

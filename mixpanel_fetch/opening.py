@@ -13,11 +13,11 @@ import gevent
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import ClientSettings, EngageConnection
 from mixpanel_fetch.errors import FetchInterruptedError
-from mixpanel_fetch.idpages import open_ids, reopened_ids
-from mixpanel_fetch.model import Mode, Page, ProfileQuery, RunInfo, RunRecord
+from mixpanel_fetch.model import Mode, Page, RunInfo, RunRecord
 from mixpanel_fetch.plan import Plan
 from mixpanel_fetch.runthread import RunThread, timed_wait
-from mixpanel_fetch.source import EngagePages, open_session, reopened_session
+from mixpanel_fetch.source import EngagePages
+from mixpanel_fetch.sources import opened_source, reopened_source
 from mixpanel_fetch.sync import SyncOrder
 from mixpanel_fetch.tally import noted
 
@@ -72,19 +72,15 @@ class Opener:
         """Go on in the session of an interrupted run; asks for nothing yet."""
         plan = self._plan
         run = replace(record.info, destination=plan.sink.label, batch_size=plan.batch_size)
-        if run.query.distinct_ids is not None:
-            paging = replace(plan.paging, size=run.asked_page_size)
-            chunks = reopened_ids(self._connection, self._settings, run.query, paging)
-            return Opened(run, chunks, [], notes=record.notes)
-        source = reopened_session(
-            self._connection, self._settings, run, plan.paging, plan.tolerance.missing
-        )
+        source = reopened_source(self._connection, self._settings, plan, run)
         return Opened(run, source, [], notes=record.notes)
 
     def _first_page(self, order: SyncOrder | None) -> tuple[EngagePages, Page]:
         plan = self._plan
         query = plan.query if order is None else order.query(plan.query)
-        opening = gevent.spawn(_as_value, self._open, query.dated())
+        opening = gevent.spawn(
+            _as_value, opened_source, self._connection, self._settings, plan, query.dated()
+        )
         try:
             while not opening.ready():
                 with timed_wait():
@@ -99,19 +95,6 @@ class Opener:
             raise outcome
         source, first = outcome
         return source, first
-
-    def _open(self, query: ProfileQuery) -> tuple[EngagePages, Page]:
-        plan = self._plan
-        if query.distinct_ids is not None:
-            return open_ids(self._connection, self._settings, query, plan.paging)
-        return open_session(
-            self._connection,
-            self._settings,
-            query,
-            plan.paging,
-            workers=plan.workers,
-            may_miss=plan.tolerance.missing,
-        )
 
     def _describe(self, source: EngagePages, mode: Mode, order: SyncOrder | None) -> RunInfo:
         plan, session = self._plan, source.session
@@ -136,7 +119,7 @@ class Opener:
 def _many_pages(source: EngagePages) -> str:
     pages = f"{source.total_pages:,} pages: Mixpanel allows {_HOURLY_QUERIES} queries an hour and"
     if source.session.session_id is None:
-        return f"{pages} project, and each page of ids is one"
+        return f"{pages} project, and each of these pages is one"
     return (
         f"{pages} project; as far as is known only the first page counts, because the others carry"
         " its session_id"

@@ -6,12 +6,13 @@ import json
 import re
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.filters import Filter
 
 _GROUP_ID = re.compile(r"-?\d{1,19}", re.ASCII)
+Subject = Literal["cohorts", "cohort-members"]
 _EXCLUSIVE = (
     ("cohort_id", "behaviors", "Mixpanel takes a cohort or behaviors, not both"),
     ("distinct_ids", "where", "ids name the profiles already, so a filter has nothing to choose"),
@@ -42,6 +43,10 @@ class ProfileQuery:
     ``as_of_timestamp``: where the window of ``behaviors`` ends, in Unix seconds; without it, the
     moment of the first request, in the project's time where ``utc_offset`` (hours east of UTC)
     says which that is. It is no look at profiles as they once were: Mixpanel keeps none.
+
+    ``subject``: what is asked for in place of profiles, and then goes with nothing of the above:
+    ``"cohorts"``, the list of saved cohorts, or ``"cohort-members"``, who is in which of them, in
+    those of ``cohort_ids`` (None: in every one).
     """
 
     where: str | None = None
@@ -53,6 +58,8 @@ class ProfileQuery:
     behaviors: str | None = None
     as_of_timestamp: int | None = None
     utc_offset: float | None = None
+    subject: Subject | None = None
+    cohort_ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, read in _READERS.items():
@@ -68,6 +75,13 @@ class ProfileQuery:
         for one, other, why in _NEEDED:
             if self._has(one) and not self._has(other):
                 raise ConfigError(f"{one} needs {other}: {why}")
+        if self.cohort_ids is not None and self.subject != "cohort-members":
+            raise ConfigError("cohort_ids say whose members are asked for: cohort-members")
+        others = self.document().keys() - {"subject", "cohort_ids"}
+        if self.subject is not None and others:
+            raise ConfigError(
+                f"{self.subject} are no profiles: {min(others)} does not go with them"
+            )
 
     def form(self) -> dict[str, str]:
         """Return the form fields of a request.
@@ -194,6 +208,18 @@ def _offset(value: object) -> float:
     return float(value)
 
 
+def _subject(value: object) -> str:
+    if value not in get_args(Subject):
+        raise ConfigError(f"subject is one of {', '.join(get_args(Subject))}, not {value!r}")
+    return str(value)
+
+
+def _cohorts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (tuple, list)) or not value:
+        raise ConfigError("cohort_ids is a list of ids, at least one")
+    return tuple(dict.fromkeys(map(_cohort, value)))
+
+
 _READERS = {
     "where": _expression,
     "cohort_id": _cohort,
@@ -203,6 +229,8 @@ _READERS = {
     "behaviors": _behaviors,
     "as_of_timestamp": _timestamp,
     "utc_offset": _offset,
+    "subject": _subject,
+    "cohort_ids": _cohorts,
 }
 
 

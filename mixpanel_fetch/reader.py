@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.plan import Sink
-from mixpanel_fetch.protocols import QueryableEngine, ResumableEngine
+from mixpanel_fetch.protocols import ColumnsEngine, QueryableEngine, ResumableEngine
 
 T = TypeVar("T")
 
@@ -25,6 +25,11 @@ def read(sink: Sink, function: Callable[[QueryableEngine], T]) -> T:
 def recall(sink: Sink, function: Callable[[ResumableEngine], T]) -> T:
     """Return what ``function`` asks of a destination about its runs. Raises as :func:`read`."""
     return _ask(sink, ResumableEngine, function, "keeps no runs: only one that can resume does")
+
+
+def show(sink: Sink, function: Callable[[ColumnsEngine], T]) -> T:
+    """Return what ``function`` makes of a destination's columns. Raises as :func:`read`."""
+    return _ask(sink, ColumnsEngine, function, "cannot show properties as columns; duckdb can")
 
 
 def _ask(sink: Sink, kind: type, function: Callable[[Any], T], otherwise: str) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,6 +70,22 @@ class EnvelopeSchema(Schema):
     status = fields.String(load_default="ok", validate=validate.Equal("ok"))
 
 
+class CohortSchema(Schema):
+    """One cohort of the list ("List Saved Cohorts", 200); only its id must be there."""
+
+    class Meta:
+        """Fields that the API adds later are no error."""
+
+        unknown = EXCLUDE
+
+    id = fields.Integer(required=True, strict=True, validate=validate.Range(min=0, max=2**63 - 1))
+    name = fields.String(load_default="")
+    count = fields.Integer(allow_none=True, **_count(0))
+    description = fields.String(allow_none=True, load_default=None)
+    created = fields.String(allow_none=True, load_default=None)
+    is_visible = fields.Boolean(allow_none=True, load_default=None)
+
+
 class ProgressSchema(Schema):
     """A :class:`~mixpanel_fetch.model.ProfileBatchProgress`."""
 
@@ -126,7 +143,7 @@ class ResultSchema(Schema):
     failures = fields.List(fields.Nested(FailureSchema))
 
 
-class _Text(fields.Field[str]):
+class TextField(fields.Field[str]):
     """A text; a number is taken as its digits, since TOML users write ids without quotes."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -137,11 +154,17 @@ class _Text(fields.Field[str]):
         raise ValidationError("must be text")
 
 
+def _group_number(text: str) -> None:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not -(2**63) <= int(text) < 2**63:
+        raise ValidationError("must be the group key's number, of up to 19 digits")
+
+
 class AccountSchema(Schema):
     """The settings of one account, at the file's top level or under ``[accounts.NAME]``.
 
-    ``keyring`` names the keyring's entry that holds the secret (of a project, where there is no
-    ``username``), in place of ``secret`` or ``api_secret``.
+    ``groups`` gives the number of each group key by its name. ``keyring`` names the keyring's
+    entry that holds the secret (of a project, where there is no ``username``), in place of
+    ``secret`` or ``api_secret``.
     """
 
     class Meta:
@@ -149,15 +172,19 @@ class AccountSchema(Schema):
 
         unknown = RAISE
 
-    username = _Text()
-    secret = _Text()
-    project_id = _Text()
+    username = TextField()
+    secret = TextField()
+    project_id = TextField()
     region = fields.String(validate=validate.OneOf(["us", "eu", "in"]))
-    workspace_id = _Text()
-    api_secret = _Text()
+    workspace_id = TextField()
+    api_secret = TextField()
     keyring = fields.String()
     api_base_url = fields.Url(require_tld=False, schemes={"http", "https"})
     destination = fields.String()
+    groups = fields.Dict(
+        keys=fields.String(validate=validate.Length(min=1)),
+        values=TextField(validate=_group_number),
+    )
 
 
 class ConfigSchema(AccountSchema):

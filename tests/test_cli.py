@@ -468,7 +468,7 @@ def test_a_bug_is_one_line_and_the_traceback_comes_with_vv(
     engage_simulator, environment_of, mp, monkeypatch
 ):
     environment_of(engage_simulator())
-    monkeypatch.setattr("mixpanel_fetch.cli.fetch.show_result", lambda *_: 1 / 0)
+    monkeypatch.setattr("mixpanel_fetch.cli.fetching.show_result", lambda *_, **__: 1 / 0)
     done = mp("fetch", "profiles")
     assert done.code == 1
     assert one_line(done.err)

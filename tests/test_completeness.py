@@ -279,7 +279,7 @@ def test_strict_counts_for_a_sink_that_cannot(engage_simulator, fetch, tmp_path)
 def test_the_text_says_how_to_go_on(engage_simulator, environment_of, mp, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     environment_of(engage_simulator(page_size=100, faults=[Fault(3, "404", times=None)]))
-    hint = "the same command with --resume goes on from here"
+    hint = "mp fetch profiles users --parallel --format text --resume"
     assert hint in mp("fetch", "profiles", "users", "-p", "--format", "text").out
     target = ("--to", f"jsonl:///{tmp_path}/x.jsonl")
     assert hint not in mp("fetch", "profiles", "users", "-p", "--format", "text", *target).out

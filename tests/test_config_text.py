@@ -64,6 +64,34 @@ def test_an_account_that_is_removed_takes_no_comment_of_others_along():
     assert left.startswith("# head\nregion = 'eu' # here\n")
 
 
+GROUPS = """\
+[accounts.prod]
+username = "u"
+secret = "s"
+
+# ours
+[accounts.prod.groups]
+company = -1405123841946871899 # in full
+
+# about plugins
+[plugins.duckdb]
+"""
+
+
+def test_the_groups_of_an_account_that_is_replaced_stay():
+    assert with_account(GROUPS, "prod", {"username": "v", "secret": "s"}) == GROUPS.replace(
+        '"u"', '"v"'
+    )
+    inline = '[accounts.prod]\nsecret = "s"\ngroups = {company = 5}\n'
+    assert with_account(inline, "prod", {"secret": "t"}) == inline.replace('"s"', '"t"')
+
+
+def test_the_groups_of_an_account_that_is_removed_go_with_it():
+    said = without_account(GROUPS, "prod")
+    assert tomllib.loads(said) == {"plugins": {"duckdb": {}}}
+    assert "# about plugins" in said
+
+
 def test_the_default_stands_below_the_other_settings_and_above_the_tables():
     assert with_default(TEXT, "prod") == TEXT.replace("here\n", 'here\ndefault = "prod"\n')
     without_settings = TEXT[TEXT.index("# about prod") :]

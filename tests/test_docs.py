@@ -125,7 +125,7 @@ def test_every_command_and_option_stands_there(path):
 
 
 def test_only_commands_that_there_are_stand_there():
-    documented = set(re.findall(r"^#+ `(mp [\w ]+)`$", CLI, re.M))
+    documented = set(re.findall(r"^#+ `(mp [\w -]+)`$", CLI, re.M))
     assert documented == set(EVERY_COMMAND)
 
 

@@ -15,6 +15,7 @@ from mixpanel_fetch.errors import (
     DriftError,
     FetchInterruptedError,
     IncompleteFetchError,
+    JobsBusyError,
     MixpanelFetchError,
     PaymentRequiredError,
     PluginError,
@@ -48,6 +49,7 @@ EXIT_CODES = {
     ConfigError: 3,
     FetchInterruptedError: 130,
     IncompleteFetchError: 1,
+    JobsBusyError: 1,
 }
 RESULT = FetchResult(
     table="t", total_rows=1, duration_seconds=1, fetched_at=datetime.now(timezone.utc)

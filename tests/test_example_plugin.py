@@ -22,7 +22,7 @@ def installed(tmp_path_factory):
     """A folder of installed packages that holds the example, and nothing else."""
     folder = tmp_path_factory.mktemp("example")
     shutil.copytree(EXAMPLE, folder / "source")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
+    pip = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps"]
     subprocess.run([*pip, "--target", folder / "site", folder / "source"], check=True)
     return folder / "site"
 

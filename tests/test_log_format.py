@@ -120,7 +120,7 @@ def test_an_error_after_the_start_carries_the_run(
 
 def test_a_traceback_is_one_line_as_well(engage_simulator, environment_of, logged, monkeypatch):
     environment_of(engage_simulator())
-    monkeypatch.setattr("mixpanel_fetch.cli.fetch.show_result", lambda *_: 1 / 0)
+    monkeypatch.setattr("mixpanel_fetch.cli.fetching.show_result", lambda *_, **__: 1 / 0)
     _, entries = logged("-vv")
     assert "Traceback" in entries[-1]["message"]
 

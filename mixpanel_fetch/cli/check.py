@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mixpanel_fetch.cli.fetch_arguments import begin, keywords_of
-from mixpanel_fetch.cli.fetch_options import fetch_options
+from mixpanel_fetch.cli.fetch_options import fetch_options, table_argument
 from mixpanel_fetch.cli.output import Output, log_on_stderr
 from mixpanel_fetch.cli.report import show_text
 from mixpanel_fetch.cli.signals import StopSignals
@@ -24,6 +24,7 @@ _LABEL = 10  # columns
 
 
 @click.command(name="check")
+@table_argument("profiles")
 @fetch_options
 @click.pass_obj
 def command(output: Output, /, **given: Any) -> int:

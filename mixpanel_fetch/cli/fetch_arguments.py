@@ -58,20 +58,24 @@ def begin(output: Output, given: dict[str, Any], *, rows_come: bool = True) -> W
 
 def keywords_of(given: dict[str, Any]) -> dict[str, Any]:
     """Return the keywords of ``fetch_profiles`` that the options stand for."""
+    sync = sync_of(given)
+    own = {"query": query_of(given), "sync": sync}
+    return landing_keywords(given, "create" if sync is None else "merge") | own
+
+
+def landing_keywords(given: dict[str, Any], mode: Mode) -> dict[str, Any]:
+    """Return those that are not about profiles; ``mode`` is the one where none is given."""
     return {name: given[name] for name in _AS_THEY_ARE} | {
-        "query": query_of(given),
-        "sync": sync_of(given),
-        "mode": _mode(given),
+        "mode": _mode(given) or mode,
         "max_workers": given["workers"],
         "options": plugin_options(given),
     }
 
 
-def _mode(given: dict[str, Any]) -> Mode:
+def _mode(given: dict[str, Any]) -> Mode | None:
     modes: tuple[Mode, ...] = ("append", "replace", "merge")
     chosen = [mode for mode in modes if given[mode]]
     if len(chosen) > 1:
         both = " and ".join(f"--{mode}" for mode in chosen)
         raise ConfigError(f"{both} contradict each other; choose one")
-    in_step = given["incremental"] or given["full"]
-    return chosen[0] if chosen else "merge" if in_step else "create"
+    return chosen[0] if chosen else None

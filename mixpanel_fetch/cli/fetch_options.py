@@ -1,4 +1,4 @@
-"""What ``mp fetch profiles`` and ``mp check`` may be told."""
+"""What ``mp fetch`` and ``mp check`` may be told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mixpanel_fetch.cli.completion.types import (
     TRANSFORM,
 )
 from mixpanel_fetch.cli.output import format_option
-from mixpanel_fetch.cli.query_options import QUERY_OPTIONS
+from mixpanel_fetch.cli.query_options import QUERY_OPTIONS, workspace_option
 from mixpanel_fetch.cli.sizes import PAGE_SIZE, SIZE
 from mixpanel_fetch.cli.stderr_log import FORMS
 from mixpanel_fetch.cli.sync_options import SYNC_OPTIONS
@@ -24,8 +24,9 @@ from mixpanel_fetch.config import parse_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("name", type=TABLE_TO_CHANGE, default="profiles"),
+_Options = tuple[Callable[[Any], Any], ...]
+
+_SPEED: _Options = (
     click.option("-p", "--parallel", is_flag=True, help="Fetch several pages at once."),
     click.option(
         "--workers",
@@ -34,14 +35,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="How many pages at once with --parallel; Mixpanel serves five, so more are capped.",
     ),
-    *QUERY_OPTIONS,
+)
+_MODES: _Options = (
     click.option("--append", is_flag=True, help="Add to a table that exists; fetched rows win."),
     click.option("--replace", is_flag=True, help="Take the place of the table once all is there."),
     click.option("--merge", is_flag=True, help="As --append, but make a missing table."),
     click.option(
         "--allow-partial", is_flag=True, help="--replace or --merge without failed pages."
     ),
-    *SYNC_OPTIONS,
+)
+_LANDING: _Options = (
     click.option("--allow-empty", is_flag=True, help="--replace even when no profile matches."),
     click.option(
         "--allow-missing",
@@ -167,13 +170,27 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def fetch_options(function: F) -> F:
-    """Give a command the table's name and every option of a fetch, as keywords."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+    """Give a command every option of a fetch of profiles, as keywords."""
+    return _with(function, (*_SPEED, *QUERY_OPTIONS, *_MODES, *SYNC_OPTIONS, *_LANDING))
+
+
+def landing_options(function: F) -> F:
+    """Give a command the options of a fetch that are not about profiles, as keywords."""
+    return _with(function, (*_SPEED, workspace_option, *_MODES, *_LANDING))
+
+
+def table_argument(default: str) -> Callable[[F], F]:
+    """Return what gives a command the table's name, as ``name``."""
+    return click.argument("name", type=TABLE_TO_CHANGE, default=default)
 
 
 def plugin_options(given: dict[str, Any]) -> dict[str, str]:
     """Return the options of plugins among what the command was given. Raises PluginError."""
     options = dict(map(parse_option, given["options"]))
     return {"raw": "true"} | options if given["raw"] else options
+
+
+def _with(function: F, options: _Options) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function

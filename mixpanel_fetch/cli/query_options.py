@@ -14,6 +14,10 @@ from mixpanel_fetch.errors import ConfigError
 if TYPE_CHECKING:
     from mixpanel_fetch.query import ProfileQuery
 
+workspace_option = click.option(
+    "--workspace-id", metavar="ID", help="The data view; else MP_WORKSPACE_ID."
+)
+
 QUERY_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--where", metavar="EXPRESSION", help="Only profiles that match."),
     click.option("--cohort", metavar="ID", help="Only members of a saved cohort."),
@@ -57,7 +61,7 @@ QUERY_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="HOURS",
         help="With --behaviors: the project's time zone, so that now is its now.",
     ),
-    click.option("--workspace-id", metavar="ID", help="The data view; else MP_WORKSPACE_ID."),
+    workspace_option,
 )
 
 

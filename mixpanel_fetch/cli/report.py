@@ -17,12 +17,21 @@ _REASONS = 5  # reasons of failures
 _ONE_NEVER = "  1 page was not asked for"
 
 
-def show_result(output: Output, result: RunResult, resume: ResumeCommand | None = None) -> None:
-    """Write ``result`` as JSON or as text; ``resume`` is the command that would go on with it."""
+def show_result(
+    output: Output,
+    result: RunResult,
+    resume: ResumeCommand | None = None,
+    *,
+    noun: str = "profiles",
+) -> None:
+    """Write ``result`` as JSON or as text; ``resume`` is the command that would go on with it.
+
+    ``noun`` says what its rows are.
+    """
     if output.form == "json":
         output.document(result.to_dict())
         return
-    show_text(output, result_lines(result), bold_first=True)
+    show_text(output, result_lines(result, noun), bold_first=True)
     if not result.resumable or resume is None:
         return
     show_text(output, ["To go on from here:"])
@@ -54,14 +63,15 @@ def wrapped(line: str, width: int | None) -> list[str]:
     )
 
 
-def result_lines(result: RunResult) -> list[str]:
-    """Return what became of a run, as lines."""
-    return [_head(result), _where(result), *_details(result), *_failures(result), *_advice(result)]
+def result_lines(result: RunResult, noun: str = "profiles") -> list[str]:
+    """Return what became of a run, as lines; ``noun`` says what its rows are."""
+    lines = [_head(result, noun), _where(result), *_details(result), *_failures(result)]
+    return lines + (_advice(result) if noun == "profiles" else [])
 
 
-def _head(result: RunResult) -> str:
+def _head(result: RunResult, noun: str) -> str:
     status = status_of(result)
-    rows, table = f"{result.total_rows:,} profiles", f"table {result.table}"
+    rows, table = f"{result.total_rows:,} {noun}", f"table {result.table}"
     seconds = result.duration_seconds
     if status == "complete" and result.sync is not None:
         return f"Done: {table} is in step ({result.sync}), {rows} came, {duration(seconds)}"

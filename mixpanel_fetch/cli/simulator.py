@@ -25,6 +25,12 @@ from mixpanel_fetch.errors import ConfigError
     help="Profiles of some 20 properties, or of some 70.",
 )
 @click.option(
+    "--cohorts",
+    type=click.IntRange(min=0),
+    default=0,
+    help="How many saved cohorts there are; number 3 has every third profile.",
+)
+@click.option(
     "--page-size",
     type=click.IntRange(min=1),
     default=1000,
@@ -49,6 +55,7 @@ def command(  # noqa: PLR0917
     /,
     profiles: int,
     kind: str,
+    cohorts: int,
     page_size: int,
     latency: float,
     port: int,
@@ -68,6 +75,7 @@ def command(  # noqa: PLR0917
             simulator = EngageSimulator(
                 profiles=profiles,
                 kind=kind,
+                cohorts=_members(profiles, kind, cohorts),
                 page_size=page_size,
                 latency=latency,
                 port=port,
@@ -87,6 +95,17 @@ def command(  # noqa: PLR0917
             stop.event.wait(seconds)
         finally:
             simulator.stop()
+
+
+def _members(profiles: int, kind: str, cohorts: int) -> dict[int, list[str]]:
+    """Return the ids of the profiles in each cohort."""
+    from mixpanel_fetch.simulator import SyntheticProfiles
+
+    people = SyntheticProfiles(profiles, kind)
+    return {
+        number: [people.distinct_id(index) for index in range(number - 1, profiles, number)]
+        for number in range(1, cohorts + 1)
+    }
 
 
 def _fault(text: str) -> object:

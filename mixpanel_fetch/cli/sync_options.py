@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mixpanel_fetch.durations import duration_of, share_of
 from mixpanel_fetch.errors import ConfigError
 
 if TYPE_CHECKING:
     from mixpanel_fetch.sync import SyncWish
-
-_DURATION = re.compile(r"(\d{1,6}) ?(s|m|h|d|w)", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%", re.ASCII)
 
 
 class _Duration(click.ParamType):  # type: ignore[type-arg]
@@ -31,10 +27,10 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]
             return value
         if str(value) == "never":
             return "never"
-        match = _DURATION.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"{str(value)[:40]!r} is no duration; write 90m, 12h or 7d", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            return duration_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Share(click.ParamType):  # type: ignore[type-arg]
@@ -45,10 +41,10 @@ class _Share(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        match = _SHARE.fullmatch(str(value).strip())
-        if match is None or float(match[1]) > 100:
-            self.fail(f"{str(value)[:40]!r} is no share; write 0% to 100%", param, ctx)
-        return float(match[1]) / 100
+        try:
+            return share_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 SYNC_OPTIONS: tuple[Callable[[Any], Any], ...] = (

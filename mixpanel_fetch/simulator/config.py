@@ -49,7 +49,8 @@ class SimulatorConfig:
     - `profiles`: a count of synthetic profiles, or a sequence of profiles, each a mapping, the
       raw bytes of one JSON object, or a RawProfile. `kind` and `seed` belong to the count.
     - `groups`: profiles by `data_group_id` (as text). `cohorts`: distinct ids by cohort id; ids
-      without a profile are allowed.
+      without a profile are allowed. `cohort_names`: names by cohort id, where they are to be
+      others than "Cohort ID".
     - `project_id`; `username` and `secret` of the service account; `api_secret`, the project
       secret; `bearer_token`, an OAuth token.
     - `utc_offset`: the project's timezone in hours east of UTC.
@@ -90,6 +91,7 @@ class SimulatorConfig:
     seed: int = 1
     groups: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     cohorts: Mapping[int, Collection[Any]] = field(default_factory=dict)
+    cohort_names: Mapping[int, str] = field(default_factory=dict)
     project_id: int = 12345
     username: str = "demo"
     secret: str = "demo-secret"

@@ -29,6 +29,7 @@ def config_to_json(config: SimulatorConfig, folder: Path) -> str:
         group: _packed(profiles, next(names)) for group, profiles in config.groups.items()
     }
     values["cohorts"] = {cohort: list(members) for cohort, members in config.cohorts.items()}
+    values["cohort_names"] = dict(config.cohort_names)
     values["page_latency"] = dict(config.page_latency)
     values["faults"] = [vars(fault) for fault in config.faults]
     return json.dumps(values)
@@ -51,6 +52,7 @@ def config_from_json(text: str | bytes) -> SimulatorConfig:
         group: _unpacked(profiles) for group, profiles in values.get("groups", {}).items()
     }
     values["cohorts"] = _by_number(values.get("cohorts", {}))
+    values["cohort_names"] = _by_number(values.get("cohort_names", {}))
     values["page_latency"] = _by_number(values.get("page_latency", {}))
     try:
         values["faults"] = msgspec.convert(values.get("faults", []), tuple[Fault, ...])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from mixpanel_fetch.simulator.cohorts import cohorts_answer
 from mixpanel_fetch.simulator.config import SimulatorConfig
 from mixpanel_fetch.simulator.credentials import authorize
 from mixpanel_fetch.simulator.fault_answers import answer_of, spoiled
@@ -26,6 +27,8 @@ from mixpanel_fetch.simulator.synthetic import SyntheticProfiles
 METHODS: Mapping[str, frozenset[str]] = {
     "/api/query/engage": frozenset({"POST"}),
     "/api/2.0/engage": frozenset({"GET", "POST"}),
+    "/api/query/cohorts/list": frozenset({"POST"}),
+    "/api/2.0/cohorts/list": frozenset({"GET", "POST"}),
 }
 
 # What the server answers before it counts a query (facts sheet 5.6).
@@ -102,15 +105,19 @@ class EngageService:
         if fault and fault.kind in ANSWER_KINDS:
             return answer_of(fault, request, self._limits)
         try:
-            query = read_query(self._config, request)
-            page = self._page(query)
+            answer = self._answer(request, fault)
         except ApiError as error:
             return error.answer(request.url)
-        answer = page_answer(page_fields(self._config, page, fault, self._cache))
         if self._config.gzip and _takes_gzip(request):
             body = gzip.compress(answer.body, compresslevel=1)
             answer = replace(answer, body=body).with_headers({"Content-Encoding": "gzip"})
         return spoiled(answer, fault) if fault else answer
+
+    def _answer(self, request: Request, fault: Fault | None) -> Answer:
+        if request.path.endswith("/cohorts/list"):
+            return cohorts_answer(self._config)
+        page = self._page(read_query(self._config, request))
+        return page_answer(page_fields(self._config, page, fault, self._cache))
 
     def _page(self, query: EngageQuery) -> PageOf:
         size = self._config.page_size if query.page_size is None else query.page_size
