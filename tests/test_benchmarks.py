@@ -47,7 +47,10 @@ def test_every_case_runs_and_gives_figures(small):
     for figure in figures:
         assert figure["name"] in done.stdout
         if figure["unit"] != "modules":
-            assert all(value > 0 for value in figure["samples"] + figure["floor_samples"]), figure
+            # A difference of two times may come out below nothing, as small as these are.
+            least = float("-inf") if ", less " in figure["what"] else 0
+            assert all(value > least for value in figure["samples"]), figure
+            assert all(value > 0 for value in figure["floor_samples"]), figure
         assert len(figure["ratios"]) == len(figure["floor_samples"])
 
 

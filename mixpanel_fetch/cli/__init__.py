@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -17,7 +17,8 @@ from mixpanel_fetch.errors import MixpanelFetchError, ReaderGoneError
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run ``mp`` and exit with the code that the outcome has (README, "Exit codes")."""
     code = run(sys.argv[1:] if argv is None else list(argv))
-    _let_go_of_stdout()
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
     sys.exit(code)
 
 
@@ -83,10 +84,14 @@ def _is_of_a_stream(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno is not None and error.filename is None
 
 
-def _let_go_of_stdout() -> None:
-    """Throw away what stdout did not take: it is told of by now, and Python would tell again."""
+def _let_go(stream: TextIO | None) -> None:
+    """Throw away what ``stream`` did not take: it is told of by now.
+
+    Python would tell again, and exit with 120.
+    """
+    if stream is None:
+        return
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

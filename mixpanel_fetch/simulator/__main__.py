@@ -7,7 +7,9 @@ whoever started it.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 import sys
 from typing import BinaryIO, TextIO
 
@@ -27,11 +29,23 @@ def serve(stdin: BinaryIO, stdout: TextIO) -> int:
             place = {"base_url": simulator.base_url, "ca_bundle": simulator.ca_bundle}
             stdout.write(json.dumps(place) + "\n")
             stdout.flush()
-            while stdin.read(65536):
-                pass  # nothing more is expected; what matters is the end
+            wait_for_end(stdin)
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def wait_for_end(stdin: BinaryIO) -> None:
+    """Wait until nothing more can come; nothing more is expected.
+
+    Looks up twice a second: a signal that comes just before a read would wait for its end.
+    """
+    while True:
+        with contextlib.suppress(OSError, ValueError):  # not a file: it answers at once
+            if not select.select([stdin], [], [], 0.5)[0]:
+                continue
+        if not stdin.read(1):
+            return
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from threading import Event
 from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.client import MixpanelAPIClient
-from mixpanel_fetch.errors import SessionExpiredError
 from mixpanel_fetch.hookspecs import BaseEngine, BaseLoad
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, RunInfo
 from mixpanel_fetch.pipeline import run_plan
@@ -119,21 +118,8 @@ class _StreamEngine(BaseEngine):
 class _StreamLoad(BaseLoad):
     def __init__(self, handover: Handover[Passed]) -> None:
         self._handover = handover
-        self._handed_on = False
 
     def write(self, page_index: int, batch: Batch) -> int:  # noqa: ARG002
         if len(batch):
             self._handover.put(batch)
-            self._handed_on = True
         return len(batch)
-
-    def suspend(self) -> None:
-        """Keep nothing: what was handed on is with its reader."""
-
-    def abort(self) -> None:
-        """Take nothing back. Raises SessionExpiredError: only another session would ask for it."""
-        if self._handed_on:
-            raise SessionExpiredError(
-                "Mixpanel forgot the session, and rows that were handed on cannot be taken back;"
-                " start the stream again"
-            )

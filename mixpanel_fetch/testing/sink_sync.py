@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import LoadReport, RunInfo
-from mixpanel_fetch.sync import Deletion, SyncOrder, SyncState, SyncWish
-from mixpanel_fetch.testing.promises import promised, refused
+from mixpanel_fetch.sync import Deletion, SyncOrder, SyncState
+from mixpanel_fetch.testing.promises import promised
 from mixpanel_fetch.testing.sink_bench import Pages, SinkBench, write_all
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -184,19 +183,6 @@ class SinkSyncTests:
         _assert_marked(bench, {}, words)
         found = "".join(sorted(marks_of(bench), key=len))
         assert found == "abnew", f"{words}; the table holds {sorted(marks_of(bench))}"
-
-    def test_a_sink_that_keeps_nothing_in_step_is_refused(self, bench: SinkBench) -> None:
-        """Before a request is spent, and nothing is made."""
-        from mixpanel_fetch.simulator import EngageSimulator
-
-        if "sync" in bench.capabilities:
-            pytest.skip("the sink claims sync")
-        with EngageSimulator(profiles=3) as simulator:
-            with refused(ConfigError, "a sync into a sink that does not claim it must be refused"):
-                bench.fetch(simulator, sync=SyncWish())
-            asked = simulator.stats.received
-        assert not asked, f"a sync must be refused before a request is spent; {asked} were"
-        bench.assert_same(None, "a refused sync must make no table")
 
 
 def people(*ids: str, seen: datetime | None = NEWEST, **properties: Any) -> Batch:

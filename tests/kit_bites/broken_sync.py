@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from mixpanel_fetch.sync import SyncState
 
-from .memory import WITHOUT_RESUME, MemoryEngine, MemoryLoad
+from .memory import MemoryEngine, MemoryLoad
 from .registering import bites
 
 STATE = "test_a_table_without_a_sync_has_no_state"
@@ -19,7 +19,6 @@ COUNTED = "test_who_is_gone_is_counted_before"
 ORDERED = "test_who_is_gone_goes_as_ordered"
 BACK = "test_who_comes_back_is_live_again"
 GOES_ON = "test_an_interrupted_sync_goes_on"
-REFUSED = "test_a_sink_that_keeps_nothing_in_step_is_refused"
 
 
 @bites(STATE, "was never kept in step has no state", part="engine")
@@ -206,18 +205,3 @@ class WhatGoesOnIsNoWhole(MemoryLoad):
 class TheRestOfASyncIsAWhole(MemoryLoad):
     def is_whole(self, complete):
         return complete
-
-
-@bites(REFUSED, "must be refused; it raised", part="engine", capabilities=WITHOUT_RESUME)
-class MergingIsAnyError(MemoryEngine):
-    def check(self, table, mode):
-        if mode == "merge":
-            raise RuntimeError("not today")
-        super().check(table, mode)
-
-
-@bites(REFUSED, "must make no table", part="engine", capabilities=WITHOUT_RESUME)
-class CheckMakesTheTable(MemoryEngine):
-    def check(self, table, mode):
-        super().check(table, mode)
-        self.store.tables.setdefault(table, [])
