@@ -22,6 +22,7 @@ from mixpanel_fetch.errors import FetchInterruptedError
 T = TypeVar("T")
 
 _POLL = 0.005  # seconds
+_GLANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ class Handover(Generic[T]):
         self._places.put(None)
 
     def _next(self) -> _Item[T]:
-        if get_hub_if_exists() is None:
-            return self._values.get()
         while True:
+            natively = get_hub_if_exists() is None
             with suppress(queue.Empty):
-                return self._values.get_nowait()
-            gevent.sleep(_POLL)
+                # Not for ever: a signal that comes just before a wait would wait for its end.
+                return self._values.get(natively, _GLANCE if natively else None)
+            if not natively:
+                gevent.sleep(_POLL)
 
 
 def start_native_thread(function: Callable[[], None], name: str) -> None:
