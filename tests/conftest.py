@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import weakref
@@ -40,6 +41,9 @@ def keep_coverage_from_hanging(collector):
 
 @pytest.hookimpl(trylast=True)  # in a worker of xdist, coverage starts in this hook
 def pytest_sessionstart():
+    # A script's background job ignores Ctrl-C, and so would every process that a test starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "coverage" in sys.modules:
         from coverage import Coverage
 
