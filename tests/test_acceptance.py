@@ -24,7 +24,7 @@ def table_of(file, table="users"):
 def test_24500_profiles_in_parallel_and_one_after_the_other_make_equal_tables(
     workspace_of, tmp_path
 ):
-    with SimulatorProcess(profiles=24_500, latency=0.25) as simulator:
+    with SimulatorProcess(profiles=24_500, latency=0.25, gather=5) as simulator:
         one = workspace_of(simulator, f"duckdb:///{tmp_path}/one.duckdb")
         many = workspace_of(simulator, f"duckdb:///{tmp_path}/many.duckdb")
         assert many.fetch_profiles("users", parallel=True).exit_code == 0
@@ -170,7 +170,9 @@ def test_a_profile_sent_twice_is_in_the_table_once_and_the_later_page_wins(
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_pages_overlap_over_http_and_tls(workspace_of, tmp_path, tls):
-    with SimulatorProcess(profiles=2000, page_size=100, latency=0.2, tls=tls) as simulator:
+    with SimulatorProcess(
+        profiles=2000, page_size=100, latency=0.2, gather=5, tls=tls
+    ) as simulator:
         workspace = workspace_of(
             simulator, f"duckdb:///{tmp_path}/x.duckdb", verify=simulator.ca_bundle
         )

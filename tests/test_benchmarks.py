@@ -48,7 +48,7 @@ def test_every_case_runs_and_gives_figures(small):
         assert figure["name"] in done.stdout
         if figure["unit"] != "modules":
             # A difference of two times may come out below nothing, as small as these are.
-            least = float("-inf") if ", less " in figure["what"] else 0
+            least = float("-inf") if " less " in figure["what"] else 0
             assert all(value > least for value in figure["samples"]), figure
             assert all(value > 0 for value in figure["floor_samples"]), figure
         assert len(figure["ratios"]) == len(figure["floor_samples"])

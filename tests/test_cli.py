@@ -71,7 +71,7 @@ def test_append_of_the_same_again_changes_nothing(engage_simulator, environment_
 
 
 def test_workers_are_capped_with_a_word_on_stderr(engage_simulator, environment_of, mp):
-    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.2)
+    simulator = engage_simulator(profiles=2000, page_size=100, gather=5)
     environment_of(simulator)
     done = mp("fetch", "profiles", "--parallel", "--workers", "50")
     assert done.code == 0

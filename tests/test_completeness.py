@@ -354,7 +354,7 @@ def test_a_short_first_page_is_asked_for_once_more(engage_simulator, fetch, path
 )
 def test_the_limits_may_be_set(engage_simulator, environment_of, mp, cache, case):
     option, share, limit = case
-    simulator = engage_simulator(profiles=1000, page_size=100, latency=0.2)
+    simulator = engage_simulator(profiles=1000, page_size=100, latency=0.1, gather=limit)
     environment_of(simulator)
     assert mp("fetch", "profiles", "-p", *option).code == 0
     assert cache.exists() == share

@@ -151,7 +151,7 @@ def test_a_patched_host_with_a_sink_that_logs_locks_and_sleeps(tmp_path):
         other.kill()
         print("rows", result.total_rows, result.failed_pages)
     """
-    with SimulatorProcess(profiles=3000, page_size=100, latency=0.15) as simulator:
+    with SimulatorProcess(profiles=3000, page_size=100, latency=0.15, gather=5) as simulator:
         out = run_script(script, simulator.base_url)
         assert simulator.stats.max_in_flight == 5
     assert out.strip().endswith("rows 3000 0")

@@ -107,7 +107,7 @@ def ids(pages):
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_every_page_lands_once(engage_simulator, client_of, shelf, parallel):
-    simulator = engage_simulator(profiles=2450, page_size=100, latency=0.15)
+    simulator = engage_simulator(profiles=2450, page_size=100, gather=5 if parallel else 1)
     service = FetcherService(client_of(simulator), shelf)
     result = service.fetch_profiles("users", parallel=parallel)
     assert type(result) is (ParallelProfileFetchResult if parallel else FetchResult)
@@ -138,7 +138,7 @@ def test_all_sink_calls_of_a_run_come_from_one_thread_that_is_not_the_callers(
 
 
 def test_more_workers_than_five_are_capped_and_said(engage_simulator, client_of, shelf, caplog):
-    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.2)
+    simulator = engage_simulator(profiles=2000, page_size=100, gather=5)
     service = ParallelProfileFetcherService(client_of(simulator), shelf)
     result = service.fetch_profiles("users", max_workers=50)
     assert simulator.stats.max_in_flight == 5
@@ -325,7 +325,7 @@ def test_no_strategy_gets_more_than_five_requests_through_the_gate(
         with ThreadPoolExecutor(20) as pool:
             yield from pool.map(source.attempt, pages)
 
-    simulator = engage_simulator(profiles=2000, page_size=100, latency=0.2)
+    simulator = engage_simulator(profiles=2000, page_size=100, gather=5)
     assert fetch_with(greedy, simulator, client_of, shelf).exit_code == 0
     assert simulator.stats.max_in_flight == 5
 

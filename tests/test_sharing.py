@@ -194,7 +194,7 @@ def test_two_threads_of_a_process_share_the_slots(slots_of):
 
 
 def test_two_clients_in_threads_share_the_slots(engage_simulator, workspace_of, tmp_path):
-    simulator = engage_simulator(profiles=3000, page_size=100, latency=0.05)
+    simulator = engage_simulator(profiles=3000, page_size=100, latency=0.05, gather=5)
     threads = [
         threading.Thread(
             target=workspace_of(simulator, f"jsonl:///{tmp_path}/{number}.jsonl").fetch_profiles,

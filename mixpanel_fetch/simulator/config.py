@@ -29,6 +29,7 @@ _AT_LEAST: Mapping[str, float] = {
     "page_size": 1,
     "max_page_size": 1,
     "latency": 0,
+    "gather": 0,
     "concurrency_limit": 0,
     "hourly_limit": 0,
     "session_pages": 0,
@@ -78,6 +79,8 @@ class SimulatorConfig:
     The answer:
 
     - `latency` in seconds from request to answer, `page_latency` by page index.
+    - `gather`: session pages wait, each at most 10 seconds, until so many requests have been in
+      flight at once. How many a client sends at once is then seen on the slowest machine.
     - `gzip`, for clients that accept it. `cache_bytes`: how much of encoded pages is kept.
     - `auth_failure_status`: 401, or 400 with "Unable to authenticate request".
     - `wrong_region`: nothing is found. `payment_required`: 402. `forbidden`: 403.
@@ -121,6 +124,7 @@ class SimulatorConfig:
 
     latency: float = 0.0
     page_latency: Mapping[int, float] = field(default_factory=dict)
+    gather: int = 0
     gzip: bool = False
     cache_bytes: int = 256 * 1024 * 1024
     auth_failure_status: int = 401

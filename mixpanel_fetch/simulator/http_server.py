@@ -144,6 +144,7 @@ class EngageHandler(BaseHTTPRequestHandler):
             return
         reply = self.server.service.reply(request, visit)
         self.server.stopping.wait(max(visit.started + reply.latency - time.monotonic(), 0))
+        self.server.traffic.gathered(reply.gather, self.server.stopping)
         self._send(reply, departure.leave)
 
     def _request(self, visit: Visit) -> Request:

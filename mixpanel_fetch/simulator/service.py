@@ -39,12 +39,14 @@ _UNCOUNTED = frozenset({401, 402, 403, 429})
 class Reply:
     """What to send: an answer, the fault that spoils its sending, and its age when it goes out.
 
-    `latency` counts in seconds from the arrival of the request.
+    `latency` counts in seconds from the arrival of the request. `gather`: how many requests are
+    to have been in flight at once by then.
     """
 
     answer: Answer
     fault: Fault | None = None
     latency: float = 0.0
+    gather: int = 0
 
 
 class EngageService:
@@ -95,7 +97,8 @@ class EngageService:
         visit.running = True
         visit.counted = self._limits.counts(in_session=in_session)
         latency = self._config.page_latency.get(visit.page or 0, self._config.latency)
-        return Reply(self._admitted(request, fault), fault, latency)
+        gather = self._config.gather if in_session else 0
+        return Reply(self._admitted(request, fault), fault, latency, gather)
 
     def release(self, visit: Visit) -> None:
         """Give back the place of a running request among those at once."""

@@ -142,6 +142,13 @@ class Traffic:
             self._pages.update([] if record.page is None else [record.page])
             self._counted += record.counted
 
+    def gathered(self, many: int, stopping: threading.Event) -> None:
+        """Wait until `many` requests have been in flight at once, or ten seconds."""
+        until = time.monotonic() + 10
+        while self._max_in_flight < many and time.monotonic() < until:
+            if stopping.wait(0.005):
+                return
+
     def session_opened(self) -> None:
         """Count a session."""
         with self._lock:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -178,6 +179,19 @@ def test_load_shedding_has_no_numbers_and_no_headers(client):
     assert "RateLimit" not in refused.headers
     assert "Retry-After" not in refused.headers
     assert with_header.headers["Retry-After"] == "3"
+
+
+def test_session_pages_wait_for_each_other(client):
+    with EngageSimulator(profiles=3, page_size=1, gather=2) as simulator:
+        session_id = client.ask(simulator).json()["session_id"]
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(client.ask, simulator, page=1, session_id=session_id)
+            while not simulator.stats.in_flight:
+                time.sleep(0.001)
+            two = client.ask(simulator, page=2, session_id=session_id)
+        assert (one.result().status_code, two.status_code) == (200, 200)
+        assert simulator.stats.max_in_flight == 2
+        assert client.ask(simulator, page=2, session_id=session_id).status_code == 200
 
 
 def test_latency_counts_from_the_request_and_differs_by_page(client):
