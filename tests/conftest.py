@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from unittest import mock
 
@@ -152,3 +153,16 @@ def ring():
     keyring.set_keyring(MemoryKeyring())
     yield keyring.get_keyring()
     keyring.set_keyring(before)
+
+
+@pytest.fixture
+def slowdown():
+    """Tell how much longer this machine takes, busy as it is, than it would with nothing to do."""
+
+    def measure():
+        own, wall = time.thread_time(), time.perf_counter()
+        while time.thread_time() - own < 0.1:
+            pass
+        return max(1.0, (time.perf_counter() - wall) / 0.1)
+
+    return measure

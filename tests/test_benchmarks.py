@@ -16,7 +16,7 @@ BENCHMARKS = ROOT / "benchmarks"
 CASES = {"latency", "throughput", "steady", "memory", "startup", "transforms"}
 
 
-def run(module, *arguments, timeout=120, **more):
+def run(module, *arguments, timeout=280, **more):
     # What the benchmarks start must not be traced: it takes time and says nothing.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
