@@ -692,11 +692,18 @@ def test_an_interrupt_of_the_host_while_pages_land_suspends_the_run(
     import signal
 
     simulator = engage_simulator(profiles=1000, page_size=100, faults=[Fault(4, "hang")])
-    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
-    started = time.monotonic()
+    told = []
+
+    def interrupt():
+        while shelf.calls.count("write") < 4 or not simulator.stats.in_flight:
+            time.sleep(0.01)
+        told.append(time.monotonic())
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         FetcherService(client_of(simulator), shelf).fetch_profiles("users")
-    assert time.monotonic() - started < 3 * slowdown()
+    assert time.monotonic() - told[0] < 2.5 * slowdown()
     assert shelf.calls[-2:] == ["suspend", "close"]
     assert capfd.readouterr() == ("", "")
 
@@ -708,7 +715,13 @@ def test_an_interrupt_of_the_host_before_the_first_page(engage_simulator, client
 
     gevent.get_hub()  # also in a host that has a hub of its own
     simulator = engage_simulator(faults=[Fault(0, "hang")])
-    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+
+    def interrupt():
+        while not simulator.stats.in_flight:
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         FetcherService(client_of(simulator), shelf).fetch_profiles("users")
     assert shelf.calls == ["close"]
