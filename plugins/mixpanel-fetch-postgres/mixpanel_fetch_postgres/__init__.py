@@ -13,7 +13,12 @@ from mixpanel_fetch.hookspecs import SinkSpec, hookimpl
 if TYPE_CHECKING:
     from mixpanel_fetch_postgres.engine import PostgresEngine as PostgresEngine
 
-CAPABILITIES = frozenset({"append", "replace", "merge", "keyed", "resume", "query"})
+CAPABILITIES = frozenset(
+    {
+        *("append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"),
+        "concurrent",
+    }
+)
 
 
 def open_sink(location: str, **options: Any) -> PostgresEngine:

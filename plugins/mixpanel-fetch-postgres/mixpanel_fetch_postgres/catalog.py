@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixpanel_fetch.errors import ConfigError, TableExistsError, TableNotFoundError
@@ -17,7 +16,7 @@ COLUMNS = {
 }
 """The columns that an existing table must have, and the types that hold our values."""
 
-_KINDS = {
+KINDS = {
     "v": "a view",
     "m": "a materialized view",
     "f": "a foreign table",
@@ -41,8 +40,11 @@ _KEYED = """SELECT count(*) FROM pg_catalog.pg_index AS i
     AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = 'distinct_id'"""
 _TABLE_RIGHTS = """SELECT missing FROM unnest(%s::text[]) AS missing
     WHERE NOT has_table_privilege(%s::oid, missing)"""
-_SCHEMA_RIGHTS = """SELECT missing FROM unnest(ARRAY['USAGE', 'CREATE']) AS missing
-    WHERE NOT has_schema_privilege(%s, missing)"""
+# By its id: of a schema that goes while it is looked at, nothing lacks.
+_SCHEMA_RIGHTS = """SELECT missing FROM pg_catalog.pg_namespace AS n,
+    unnest(ARRAY['USAGE', 'CREATE']) AS missing
+    WHERE n.nspname = %s AND NOT has_schema_privilege(n.oid, missing)"""
+_OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = %s"
 _NEEDED = {
     "append": ["SELECT", "INSERT", "UPDATE"],
     "merge": ["SELECT", "INSERT", "UPDATE"],
@@ -52,7 +54,7 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Existing:
-    """A table that is there: its types of our columns, and whether its ids are unique."""
+    """A table that is there: the types of its columns, and whether its ids are unique."""
 
     oid: int
     name: TableName
@@ -79,16 +81,20 @@ def located(db: Database, name: TableName) -> TableName:
     return name
 
 
+def found(db: Database, name: TableName) -> tuple[int | None, str]:
+    """Return the id of what is called so, and its kind (relkind); None where nothing is."""
+    for oid, kind in db.execute(_FIND, [name.schema, name.table]):
+        return int(oid), str(kind)
+    return None, ""
+
+
 def find_oid(db: Database, name: TableName) -> int | None:
     """Return the id of a table, None where there is none. Raises ConfigError for anything else."""
-    found = db.execute(_FIND, [name.schema, name.table])
-    if not found:
-        return None
-    oid, kind = found[0]
-    if kind not in "rp":
-        what = _KINDS.get(kind, "no table")
+    oid, kind = found(db, name)
+    if oid is not None and kind not in "rp":
+        what = KINDS.get(kind, "no table")
         raise ConfigError(f"{name} is {what}; choose another table name")
-    return int(oid)
+    return oid
 
 
 def admit(db: Database, name: TableName, mode: Mode) -> None:
@@ -102,11 +108,11 @@ def admit(db: Database, name: TableName, mode: Mode) -> None:
     if oid is not None and mode == "create":
         raise taken(name)
     _require_rights_on_schemas(db, name)
-    for table in ("runs", "pages"):
+    for table in ("runs", "pages", "sync"):
         ours = TableName(METADATA_SCHEMA, table)
-        _require_rights_on_table(db, ours, find_oid(db, ours), _NEEDED["replace"])
+        require_rights(db, ours, find_oid(db, ours), "replace")
     if oid is not None:
-        _require_rights_on_table(db, name, oid, _NEEDED[mode])
+        require_rights(db, name, oid, mode)
         existing_table(db, name, oid)
 
 
@@ -132,7 +138,12 @@ def existing_table(db: Database, name: TableName, oid: int) -> Existing:
                 f"table {name} cannot take profiles: column {shown(column)} must not be NULL"
                 " and has no default"
             )
-    return Existing(oid, name, {column: types[column] for column in COLUMNS}, _is_keyed(db, oid))
+    return Existing(oid, name, types, _is_keyed(db, oid))
+
+
+def types_of(db: Database, oid: int) -> dict[str, str]:
+    """Return the type of each column of a table."""
+    return {column: kind for column, kind, *_ in db.execute(_COLUMNS, [oid])}
 
 
 def taken(name: TableName) -> TableExistsError:
@@ -143,6 +154,23 @@ def taken(name: TableName) -> TableExistsError:
 def missing(name: TableName) -> TableNotFoundError:
     """Return the error of an append to a table that is not there."""
     return TableNotFoundError(f"table {name} does not exist; leave out --append, or use --merge")
+
+
+def require_rights(db: Database, name: TableName, oid: int | None, mode: Mode) -> None:
+    """Raise ConfigError unless the user may do to a table what ``mode`` does to one."""
+    lacking = [] if oid is None else db.execute(_TABLE_RIGHTS, [_NEEDED[mode], oid])
+    if lacking:
+        rights = ", ".join(right for (right,) in lacking)
+        raise ConfigError(f"user {_user(db)} lacks the right to {rights} on table {name}")
+
+
+def require_owner(db: Database, name: TableName, oid: int, what: str) -> None:
+    """Raise ConfigError unless the user may add ``what`` to a table."""
+    if not all(owned for (owned,) in db.execute(_OWNED, [oid])):
+        raise ConfigError(
+            f"user {_user(db)} does not own table {name} and so cannot add {what} to it; have its"
+            " owner add it, or keep who is gone with --delete ignore"
+        )
 
 
 def has_schema(db: Database, schema: str) -> bool:
@@ -175,15 +203,6 @@ def _require_rights_on_schema(db: Database, schema: str) -> None:
             f"user {_user(db)} may not make a table in schema {shown(schema)}; have its owner"
             f" run GRANT {rights} ON SCHEMA {shown(schema)} TO {_user(db)}"
         )
-
-
-def _require_rights_on_table(
-    db: Database, name: TableName, oid: int | None, needed: Sequence[str]
-) -> None:
-    lacking = [] if oid is None else db.execute(_TABLE_RIGHTS, [list(needed), oid])
-    if lacking:
-        rights = ", ".join(right for (right,) in lacking)
-        raise ConfigError(f"user {_user(db)} lacks the right to {rights} on table {name}")
 
 
 def _user(db: Database) -> str:

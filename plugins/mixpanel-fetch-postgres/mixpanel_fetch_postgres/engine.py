@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from mixpanel_fetch.columns import Column, Kind
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.reading import TableInfo, TableSummary
-from mixpanel_fetch_postgres import CAPABILITIES, catalog, failures, resume
+from mixpanel_fetch.sync import SyncState
+from mixpanel_fetch_postgres import (
+    CAPABILITIES,
+    catalog,
+    failures,
+    listing,
+    resume,
+    typed_view,
+)
 from mixpanel_fetch_postgres.asking import PostgresAnswer
 from mixpanel_fetch_postgres.database import Database, connected
+from mixpanel_fetch_postgres.in_step import InStep
 from mixpanel_fetch_postgres.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch_postgres.load import PostgresLoad
 from mixpanel_fetch_postgres.names import TableName
 from mixpanel_fetch_postgres.options import Target
 from mixpanel_fetch_postgres.reader import Reader
 from mixpanel_fetch_postgres.staging import create_staging
+from mixpanel_fetch_postgres.sync_ledger import SyncLedger
 
 
 class PostgresEngine:
-    """A ResumableEngine and QueryableEngine (:mod:`mixpanel_fetch.protocols`) over a database.
+    """An engine of :mod:`mixpanel_fetch.protocols`: resumable, queryable, of syncs and columns.
 
     ``location``: ``user:password@host:port/database``. ``options``: ``schema`` (that of a table
     named without one; default: the first of the search_path) and libpq's connection parameters.
@@ -66,8 +77,7 @@ class PostgresEngine:
         with failures.translated(f"cannot prepare table {name}"):
             name = catalog.located(db, name)
             db.hold(name)
-            with db.transaction():
-                return _begin(db, name, run)
+            return _begin(db, name, run)
 
     def count(self, table: str) -> int | None:
         """Return the rows of ``table``, None where there is none."""
@@ -108,6 +118,30 @@ class PostgresEngine:
             db.hold(entry.name)
             with db.transaction():
                 resume.drop_run(db, entry)
+
+    def sync_state(self, table: str) -> SyncState | None:
+        """Return what is remembered of a table that is kept in step."""
+        name = self._name(table)
+        with self._visit() as db:
+            return SyncLedger(db).find(catalog.located(db, name))
+
+    def property_kinds(
+        self, table: str, null_texts: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[Kind, int]]:
+        """Return how many values of each kind each property has. Raises TableNotFoundError."""
+        return self._reader.property_kinds(table, null_texts)
+
+    def show_columns(
+        self, table: str, view: str, columns: Sequence[Column], null_texts: Sequence[str] = ()
+    ) -> None:
+        """Make or change the view that shows properties as columns. Raises ConfigError.
+
+        A view that is named without a schema is made in that of a table named without one.
+        """
+        name = self._name(view)
+        with self._visit() as db, failures.translated(f"cannot make the view {name}"):
+            found = listing.find(db, self._target.schema, table)
+            typed_view.create(db, found, catalog.located(db, name), columns, null_texts)
 
     def tables(self) -> Sequence[TableInfo]:
         """Return the tables and views that may be read, by name. Raises ConfigError."""
@@ -158,23 +192,31 @@ class PostgresEngine:
 
 
 def _begin(db: Database, name: TableName, run: RunInfo) -> PostgresLoad:
-    """Note that a run begins, in one transaction with all that it makes and drops."""
+    """Note that a run begins, in one transaction with all that it makes and drops.
+
+    What is known of the table is read before: nobody else changes it while we hold the table, and
+    runs of other tables, which may begin just now, need not wait for it.
+    """
     ledger = Ledger(db)
-    ledger.alone()
     entries = ledger.entries()
     earlier = next((e for e in entries if e.info.run_id == run.run_id), None)
     if earlier is not None and not resume.goes_on(db, earlier, name, run):
         earlier = None
-    if earlier is None or not earlier.published:
-        catalog.admit(db, name, run.mode)
-    created_metadata = not ledger.exists()
-    ledger.create()
-    for entry in entries:
-        if entry is not earlier and entry.name == name and entry.status in INTERRUPTED:
-            resume.drop_run(db, entry)
-    if earlier is None:
-        ledger.forget_pages(run.run_id)
-    if earlier is None or earlier.status == "partial":
-        create_staging(db, run.run_id, name)
-    ledger.start(run, name, earlier)
+    with db.transaction():
+        ledger.alone()
+        if earlier is None or not earlier.published:
+            catalog.admit(db, name, run.mode)
+        created_metadata = not ledger.exists()
+        ledger.create()
+        if run.sync is not None:
+            InStep(db, name, run.sync, run.started_at).admit()
+            SyncLedger(db).create()
+        for entry in entries:
+            if entry is not earlier and entry.name == name and entry.status in INTERRUPTED:
+                resume.drop_run(db, entry)
+        if earlier is None:
+            ledger.forget_pages(run.run_id)
+        if earlier is None or earlier.status == "partial":
+            create_staging(db, run.run_id, name)
+        ledger.start(run, name, earlier)
     return PostgresLoad(db, run, name, earlier=earlier, created_metadata=created_metadata)

@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+from psycopg import errors
+
 from mixpanel_fetch.model import LoadReport, ProfileQuery, RunInfo, RunRecord, RunStatus
 from mixpanel_fetch_postgres.catalog import has_schema
 from mixpanel_fetch_postgres.database import Database
@@ -45,6 +47,7 @@ _CREATE = (
     PRIMARY KEY (run_id, page_index))""",
 )
 _DROP = (
+    "DROP TABLE IF EXISTS mixpanel_fetch.sync",
     "DROP TABLE mixpanel_fetch.pages",
     "DROP TABLE mixpanel_fetch.runs",
     "DROP SCHEMA mixpanel_fetch",
@@ -138,16 +141,10 @@ class Ledger:
         """Return every run, the newest first."""
         if not self.exists():
             return []
-        pages: dict[str, list[PageEntry]] = {}
-        for run_id, *page in self._db.execute(
-            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published, note'
-            " FROM mixpanel_fetch.pages ORDER BY page_index"
-        ):
-            pages.setdefault(run_id, []).append(PageEntry(*page))
-        rows = self._db.execute(
-            f"SELECT {_RUN_COLUMNS} FROM mixpanel_fetch.runs ORDER BY started_at DESC, number DESC"
-        )
-        return [_entry(row, pages.get(row[0], ())) for row in rows]
+        try:
+            return self._entries()
+        except errors.UndefinedTable:  # the run that had made them has just taken them back
+            return []
 
     def find(self, run_id: str) -> RunEntry | None:
         """Return one run, or None."""
@@ -243,6 +240,18 @@ class Ledger:
             )
         else:
             self.forget_pages(run_id, but_notes=True)
+
+    def _entries(self) -> list[RunEntry]:
+        pages: dict[str, list[PageEntry]] = {}
+        for run_id, *page in self._db.execute(
+            'SELECT run_id, page_index, "rows", duplicate_rows, repaired_values, published, note'
+            " FROM mixpanel_fetch.pages ORDER BY page_index"
+        ):
+            pages.setdefault(run_id, []).append(PageEntry(*page))
+        rows = self._db.execute(
+            f"SELECT {_RUN_COLUMNS} FROM mixpanel_fetch.runs ORDER BY started_at DESC, number DESC"
+        )
+        return [_entry(row, pages.get(row[0], ())) for row in rows]
 
 
 def _entry(row: Sequence[Any], pages: Sequence[PageEntry]) -> RunEntry:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import errors
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.errors import FetchInterruptedError, StorageError
-from mixpanel_fetch.model import LoadReport, Mode, RunInfo
-from mixpanel_fetch_postgres import failures
+from mixpanel_fetch.model import LoadReport, Mode, RunInfo, RunStatus
+from mixpanel_fetch.sync import SyncOrder, SyncState
+from mixpanel_fetch_postgres import catalog, failures
 from mixpanel_fetch_postgres.database import Database
+from mixpanel_fetch_postgres.in_step import InStep
 from mixpanel_fetch_postgres.ledger import Ledger, PageEntry, RunEntry
 from mixpanel_fetch_postgres.names import TableName
 from mixpanel_fetch_postgres.publish import Published, publish
 from mixpanel_fetch_postgres.rows import Rows
 from mixpanel_fetch_postgres.staging import Staging
+from mixpanel_fetch_postgres.sync_ledger import SyncLedger
 
 # "COPY table, line 2, column properties", in the language of the server.
 _LINE = re.compile(r"^COPY [^,]*, \S+ (\d+)", re.MULTILINE)
@@ -89,26 +92,30 @@ class PostgresLoad:
         Raises StorageError, or ConfigError and kin if the table changed meanwhile so that it can
         no longer take the rows. Nothing is changed then, and ``suspend`` or ``abort`` may follow.
         """
+        with self._publishing():
+            return self._publish()
+
+    def commit_in_step(self, *, complete: bool) -> LoadReport:
+        """Bring the table in step in one transaction. Raises as :meth:`commit`."""
+        with self._publishing():
+            return self._bring_in_step(complete=complete)
+
+    def count_gone(self) -> tuple[int, int]:
+        """Return how many rows did not come any more, and how many the table has.
+
+        None are taken as gone where a part of the run is public already. Raises StorageError.
+        """
+        if self._has_published():
+            return 0, 0
         self._db.resumes()
-        mode: Mode = "merge" if self._has_published() else self._run.mode
-        with failures.translated(f"cannot publish table {self._name}"):
-            try:
-                with self._db.transaction():
-                    report = self._report(publish(self._db, self._staging, self._name, mode))
-                    whole = all(index in self._pages for index in range(self._run.total_pages))
-                    self._ledger.finish(
-                        self._run.run_id, "complete" if whole else "partial", report
-                    )
-            except BaseException:
-                self._staging.forget()
-                raise
-        return report
+        with failures.translated(f"cannot compare with table {self._name}"), self._unique():
+            return self._in_step(self._order()).count_gone(self._staging)
 
     def count_duplicates(self) -> int:
         """Return how many rows gave way to another of their id. Raises StorageError."""
         self._db.resumes()
         with failures.translated(f"cannot count what came twice for {self._name}"):
-            with self._db.transaction():
+            with self._unique():
                 self._staging.drop_repeated()
             return self._ledger.duplicate_rows(self._run.run_id)
 
@@ -169,13 +176,74 @@ class PostgresLoad:
         except psycopg.DataError as error:
             raise page.refused(_position(error), _reason(error)) from None
 
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        self._db.resumes()
+        with failures.translated(f"cannot publish table {self._name}"), self._unique():
+            yield
+
+    @contextmanager
+    def _unique(self) -> Iterator[None]:
+        """A transaction in which staging may lose what repeats."""
+        try:
+            with self._db.transaction():
+                yield
+        except BaseException:
+            self._staging.forget()
+            raise
+
+    def _publish(self) -> LoadReport:
+        mode: Mode = "merge" if self._has_published() else self._run.mode
+        if mode == "replace" or catalog.find_oid(self._db, self._name) is None:
+            SyncLedger(self._db).forget(self._name)
+        report = self._report(publish(self._db, self._staging, self._name, mode))
+        self._ledger.finish(self._run.run_id, self._end(), report)
+        return report
+
+    def _bring_in_step(self, *, complete: bool) -> LoadReport:
+        order, ledger = self._order(), SyncLedger(self._db)
+        whole = complete and not self._has_published()
+        state = ledger.find(self._name) or SyncState(order.key)
+        if whole:
+            state = state.after(order, self._staging.newest(), self._run.started_at)
+        changed = self._in_step(order).publish(
+            self._staging, complete=whole and order.kind == "full"
+        )
+        ledger.keep(self._name, state)
+        report = LoadReport(
+            changed.inserted + changed.updated + changed.unchanged,
+            changed.inserted,
+            changed.updated,
+            self._ledger.duplicate_rows(self._run.run_id),
+            self._repaired_values(),
+            changed.unchanged,
+            changed.gone,
+        )
+        self._ledger.finish(self._run.run_id, self._end(), report)
+        return report
+
+    def _order(self) -> SyncOrder:
+        order = self._run.sync
+        assert order is not None
+        return order
+
+    def _in_step(self, order: SyncOrder) -> InStep:
+        return InStep(self._db, self._name, order, self._run.started_at)
+
+    def _end(self) -> RunStatus:
+        whole = all(index in self._pages for index in range(self._run.total_pages))
+        return "complete" if whole else "partial"
+
+    def _repaired_values(self) -> int:
+        return sum(page.repaired_values for page in self._pages.values())
+
     def _has_published(self) -> bool:
         return self._earlier is not None and self._earlier.published
 
     def _report(self, published: Published) -> LoadReport:
         inserted, updated = published.inserted, published.updated
         duplicates = self._ledger.duplicate_rows(self._run.run_id)
-        repaired = sum(page.repaired_values for page in self._pages.values())
+        repaired = self._repaired_values()
         if self._earlier is None or not self._earlier.published:
             return LoadReport(inserted + updated, inserted, updated, duplicates, repaired)
         before = self._earlier.report

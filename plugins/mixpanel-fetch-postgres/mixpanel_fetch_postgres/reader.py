@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from mixpanel_fetch.columns import Kind
 from mixpanel_fetch.reading import TableInfo, TableSummary
-from mixpanel_fetch_postgres import failures, inspection, listing
+from mixpanel_fetch_postgres import failures, inspection, listing, typed_view
 from mixpanel_fetch_postgres.asking import PostgresAnswer, ask
 from mixpanel_fetch_postgres.database import Database, connected
 from mixpanel_fetch_postgres.options import Target
@@ -39,6 +40,14 @@ class Reader:
             with failures.translated(f"cannot look for {table}"):
                 found = listing.find(db, self._target.schema, table)
             return inspection.inspect(db, found, top)
+
+    def property_kinds(
+        self, table: str, null_texts: Sequence[str]
+    ) -> Mapping[str, Mapping[Kind, int]]:
+        """Return how many values of each kind each property of ``table`` has."""
+        with self._visit() as db, failures.translated(f"cannot look at table {table}"):
+            found = listing.find(db, self._target.schema, table)
+            return typed_view.kinds_of(db, found, null_texts)
 
     def interrupt(self) -> None:
         """End what is running soon. May be called from any thread."""

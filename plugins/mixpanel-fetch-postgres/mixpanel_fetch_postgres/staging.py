@@ -8,6 +8,7 @@ quarter of the time that keeping it does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 
 from psycopg import errors
 
@@ -53,6 +54,11 @@ class Staging:
     def rows(self) -> int:
         """Return the rows staged, as the ledger has them: no table is read for it."""
         return Ledger(self._db).staged_rows(self._run_id)
+
+    def newest(self) -> datetime | None:
+        """Return the largest ``last_seen`` staged, in UTC; None where no row has one."""
+        moment: datetime | None = self._db.value(f"SELECT max(last_seen) FROM {self.sql}")
+        return None if moment is None else moment.astimezone(timezone.utc)
 
     def land(self, pages: Sequence[Rows]) -> None:
         """Add the rows of pages. Raises psycopg.DataError for a value that the server refuses."""

@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,14 @@ import psycopg
 import pytest
 from mixpanel_fetch_postgres.engine import PostgresEngine
 
+from mixpanel_fetch import MixpanelAPIClient, ParallelProfileFetchResult
+from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
+from mixpanel_fetch.pipeline import run_plan
+from mixpanel_fetch.sync import SyncOrder, SyncWish
+from mixpanel_fetch.tolerance import Tolerance
 
 SEEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 PASSWORD = "pa55 w0rd"
@@ -177,7 +184,7 @@ class Place:
 
 
 def run_info(mode: Mode = "create", **changes: Any) -> RunInfo:
-    fields: dict[str, Any] = {
+    given: dict[str, Any] = {
         "run_id": "run-1",
         "table": "users",
         "mode": mode,
@@ -191,7 +198,59 @@ def run_info(mode: Mode = "create", **changes: Any) -> RunInfo:
         "started_at": SEEN,
         "destination": "postgresql://***@127.0.0.1/db",
     }
-    return RunInfo(**{**fields, **changes})
+    return RunInfo(**{**given, **changes})
+
+
+def sync_info(number: int = 0, **changes: Any) -> RunInfo:
+    """The ``number``-th run that keeps the table in step; ``changes`` to its order, or to it."""
+    orders = {one.name for one in fields(SyncOrder)}
+    order = {"kind": "full", **{name: changes.pop(name) for name in orders & {*changes}}}
+    sync = SyncOrder("key", **order)  # type: ignore[arg-type]
+    given = {
+        "run_id": f"run-{number}",
+        "fingerprint": {"sync": sync.text()},
+        "started_at": SEEN + timedelta(days=number),
+        "total_pages": 1,
+    }
+    return run_info("merge", **{**given, **changes})
+
+
+def people(count: int, **properties: Any) -> list[dict[str, Any]]:
+    """Profiles of a simulator, last seen on the first of January."""
+    seen = {"$last_seen": "2026-01-01T00:00:00"}
+    return [
+        {"$distinct_id": f"id{number}", "$properties": {"n": number} | seen | properties}
+        for number in range(count)
+    ]
+
+
+def changes(result: Any) -> tuple[int | None, ...]:
+    """What a run that keeps a table in step did to it, in rows."""
+    return result.inserted, result.updated, result.unchanged, result.gone
+
+
+@contextmanager
+def watched(engine: PostgresEngine) -> Iterator[list[str]]:
+    """Note each statement of an engine that has begun."""
+    assert engine._db is not None
+    connection, seen = engine._db.connection, []
+    execute = connection.execute
+
+    def noted(statement: bytes, *arguments: Any) -> Any:
+        seen.append(statement.decode())
+        return execute(statement, *arguments)
+
+    connection.execute = noted  # type: ignore[assignment, method-assign]
+    yield seen
+
+
+def eventually(question: Callable[[], Any], seconds: float = 30) -> Any:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return answer
 
 
 def batch(*ids: str, value: Any = 1) -> Batch:
@@ -208,10 +267,10 @@ def fetch(
     **changes: Any,
 ) -> LoadReport:
     """One run from check to close."""
-    fields = {"run_id": f"run-{mode}", "table": table, "total_pages": len(pages), **changes}
+    given = {"run_id": f"run-{mode}", "table": table, "total_pages": len(pages), **changes}
     try:
         engine.check(table, mode)
-        load = engine.begin(table, mode, run_info(mode, **fields))
+        load = engine.begin(table, mode, run_info(mode, **given))
         for index, page in pages.items():
             assert load.write(index, page) == len(page)
         return load.commit()
@@ -249,6 +308,30 @@ def engine(place: Place) -> Iterator[PostgresEngine]:
     engine = PostgresEngine(place.location)
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def sync(place: Place) -> Any:
+    """Keep a table in step with a simulator, as ``mp`` does."""
+
+    def run(simulator, *, where=None, tolerance=None, resume=False, table="users", into="", **wish):
+        client = MixpanelAPIClient(
+            username="demo", secret="demo-secret", project_id=12345, base_url=simulator.base_url
+        )
+        request = FetchRequest(
+            table,
+            ProfileQuery(where),
+            mode="merge",
+            parallel=True,
+            sync=SyncWish(**wish),
+            tolerance=tolerance or Tolerance(),
+            resume=resume,
+        )
+        return run_plan(
+            client, Assembler().plan(request, into or place.uri), ParallelProfileFetchResult
+        )
+
+    return run
 
 
 @pytest.fixture

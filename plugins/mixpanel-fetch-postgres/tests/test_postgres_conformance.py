@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 from mixpanel_fetch.testing import SinkCase, SinkTests
 
@@ -31,20 +33,13 @@ class TestPostgres(SinkTests):
     @pytest.fixture
     def case(self, place):
         def rows(table):
-            columns = "distinct_id, properties::text, last_seen"
             with place.connect() as connection:
+                set_json_loads(lambda text: numeric(json.loads(text)), context=connection)
+                cursor = connection.cursor(row_factory=dict_row)
                 try:
-                    found = connection.execute(f'SELECT {columns} FROM "{table}"'.encode())
+                    return cursor.execute(f'SELECT * FROM "{table}"'.encode()).fetchall()
                 except psycopg.errors.UndefinedTable:
                     return None
-                return [
-                    {
-                        "distinct_id": distinct_id,
-                        "properties": numeric(json.loads(text)),
-                        "last_seen": last_seen,
-                    }
-                    for distinct_id, text, last_seen in found
-                ]
 
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -52,6 +47,7 @@ class TestPostgres(SinkTests):
         return SinkCase(
             place.uri,
             rows=rows,
+            versions=lambda table: rows(f"{table}_history"),
             stored=lambda row: {**row, "properties": numeric(row["properties"])},
             replaced={"\0": "\ufffd"},
             secrets=["pa55%20w0rd", "pa55 w0rd"],

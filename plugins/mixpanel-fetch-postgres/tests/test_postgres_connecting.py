@@ -19,7 +19,10 @@ def test_both_names_are_registered_with_every_capability():
     specs = {spec.name: spec for spec in register_sinks()}
     assert set(specs) == {"postgresql", "postgres"}
     for spec in specs.values():
-        assert spec.capabilities == {"append", "replace", "merge", "keyed", "resume", "query"}
+        assert spec.capabilities == {
+            *("append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"),
+            "concurrent",
+        }
         assert (spec.factory, spec.options) == (open_sink, PostgresOptions)
 
 
