@@ -25,7 +25,7 @@ destination_option = click.option(
 )
 
 _LACKS = {
-    "columns": "cannot show properties as columns; duckdb can",
+    "columns": "cannot show properties as columns; duckdb and postgresql can",
     "resume": "keeps no runs; only a sink that can resume does",
     "query": "cannot be queried; duckdb can, and of a Parquet or JSON Lines file DuckDB itself:"
     " read_parquet('FILE'), read_json('FILE')",
