@@ -39,10 +39,15 @@ if TYPE_CHECKING:
     from mixpanel_fetch.filters import Filter as Filter
     from mixpanel_fetch.hookspecs import BaseEngine as BaseEngine
     from mixpanel_fetch.hookspecs import BaseLoad as BaseLoad
+    from mixpanel_fetch.hookspecs import ExecutorSpec as ExecutorSpec
     from mixpanel_fetch.hookspecs import SinkSpec as SinkSpec
     from mixpanel_fetch.hookspecs import StrategySpec as StrategySpec
     from mixpanel_fetch.hookspecs import TransformSpec as TransformSpec
     from mixpanel_fetch.hookspecs import hookimpl as hookimpl
+    from mixpanel_fetch.joboutcome import JobOutcome as JobOutcome
+    from mixpanel_fetch.jobs import Job as Job
+    from mixpanel_fetch.jobs import read_jobs as read_jobs
+    from mixpanel_fetch.many import fetch_many as fetch_many
     from mixpanel_fetch.model import Credentials as Credentials
     from mixpanel_fetch.model import LoadReport as LoadReport
     from mixpanel_fetch.model import Page as Page
@@ -102,11 +107,15 @@ _HOMES = {
     "hookspecs": (
         "BaseEngine",
         "BaseLoad",
+        "ExecutorSpec",
         "SinkSpec",
         "StrategySpec",
         "TransformSpec",
         "hookimpl",
     ),
+    "joboutcome": ("JobOutcome",),
+    "jobs": ("Job", "read_jobs"),
+    "many": ("fetch_many",),
     "model": (
         "Credentials",
         "LoadReport",

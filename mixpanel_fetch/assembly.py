@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Event
@@ -131,6 +132,18 @@ class Assembler:
         registered = self.host.sink(target.sink) if target else None
         shares = _share_out({}, [registered] if registered else [])
         return self._sink(destination, target, registered, shares)
+
+    def executor(self, name: str, max_workers: int, options: Mapping[str, str]) -> Executor:
+        """Return the executor ``name`` for as many jobs at once. Raises PluginError, ConfigError.
+
+        ``options`` are what the user gave, for this plugin alone.
+        """
+        registered = self.host.executor(name)
+        shares = _share_out(options, [registered])
+        made: Executor = registered.make(
+            max_workers=max_workers, options=self._options(registered, shares)
+        )
+        return made
 
     def _named_transform(
         self, given: str | Transform

@@ -7,6 +7,7 @@ order. The pluggy project name and the entry-point group are both ``mixpanel_fet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,17 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 CAPABILITIES = frozenset(
-    {"append", "replace", "merge", "keyed", "resume", "stream", "query", "sync", "columns"}
+    {
+        *("append", "replace", "merge", "keyed", "resume", "stream", "query", "sync", "columns"),
+        "concurrent",
+    }
 )
 """What a sink may claim: the modes beyond ``create``; ``keyed`` ids are unique in a table;
 ``resume`` a page is durable when ``write`` returns, and the engine is a ResumableEngine;
 ``stream`` rows are visible at once and nothing can be taken back; ``query`` what is there can be
 read: the engine is a QueryableEngine; ``sync`` tables are kept in step: it is a SyncEngine;
-``columns`` properties are shown as typed columns: it is a ColumnsEngine."""
+``columns`` properties are shown as typed columns: it is a ColumnsEngine; ``concurrent`` runs into
+different tables of one location may land at the same time, in one process or in several."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,27 @@ class SinkSpec:
     capabilities: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class ExecutorSpec:
+    """Where the jobs of ``fetch_many`` run: ``factory(max_workers=..., **options)``.
+
+    It returns a :class:`concurrent.futures.Executor`, whose ``shutdown`` lets go of everything.
+    ``max_workers``: how many jobs may run at once, a number from 1 on. What is submitted can be
+    pickled, returns a value that can, and looks credentials up where it runs. A future can be
+    cancelled until its job begins, and not later.
+
+    An executor whose jobs run in other processes should have a method ``stop_running(ask)``: it
+    has ``ask()`` called once in each process where jobs run or wait, and comes back soon. ``ask``
+    can be pickled; it makes running jobs end within a second, each with its outcome, and later
+    ones not begin. Without the method, such jobs run to their end.
+    """
+
+    name: str
+    factory: Callable[..., Executor]
+    options: type[marshmallow.Schema] | None = None
+    summary: str = ""
+
+
 @hookspec
 def register_strategies() -> Iterable[StrategySpec]:  # type: ignore[empty-body]
     """Return the fetch strategies of this plugin. Called once, when plugins are first needed."""
@@ -94,6 +120,11 @@ def register_transforms() -> Iterable[TransformSpec]:  # type: ignore[empty-body
 @hookspec
 def register_sinks() -> Iterable[SinkSpec]:  # type: ignore[empty-body]
     """Return the sinks of this plugin. Called once, when plugins are first needed."""
+
+
+@hookspec
+def register_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
+    """Return the executors of this plugin. Called once, when plugins are first needed."""
 
 
 @hookspec

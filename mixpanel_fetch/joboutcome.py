@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from mixpanel_fetch.errors import FetchInterruptedError, MixpanelFetchError
 from mixpanel_fetch.jobs import Job
 from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.result import RunResult
+
+_GONE = "its worker ended abruptly; was it killed, or out of memory?"
 
 JobStatus = Literal["done", "incomplete", "failed", "interrupted", "due", "not due", "not run"]
 
@@ -48,13 +51,22 @@ class JobOutcome:
         }
 
 
-def failed(job: Job, error: Exception) -> JobOutcome:
+def not_run(
+    job: Job,
+    words: str = "told to stop before it began",
+    exit_code: int = FetchInterruptedError.exit_code,
+) -> JobOutcome:
+    """Return the outcome of a job that never began."""
+    return JobOutcome(job.name, job.table, "not run", words, exit_code=exit_code)
+
+
+def failed(job: Job, error: BaseException) -> JobOutcome:
     """Return the outcome of a job that ``error`` has ended."""
     return JobOutcome(
         job.name,
         job.table,
         "interrupted" if isinstance(error, FetchInterruptedError) else "failed",
-        one_line_of(error),
+        _GONE if isinstance(error, BrokenExecutor) else one_line_of(error),
         exit_code=error.exit_code if isinstance(error, MixpanelFetchError) else 1,
         error=type(error).__name__,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -96,12 +97,13 @@ def run_job(
     """Run ``job`` if it is due, or by ``force``. What goes wrong is in the outcome, not raised.
 
     An interrupted run of the same goes on, unless it is so old that its pages and new ones would
-    make no whole.
+    make no whole. Meanwhile the thread is called ``job NAME``, so that records of its log say
+    which job they are about.
     """
     try:
-        with _workspace(job) as workspace:
+        with _called_as(job), _workspace(job) as workspace:
             for warning in workspace.warnings:
-                log.warning("job %s: %s", job.name, warning)
+                log.warning("%s", warning)
             standing = _standing(job, workspace, datetime.now(timezone.utc))
             if standing.status == "not due" and not force:
                 return standing
@@ -120,6 +122,16 @@ def run_job(
             return outcome
     except Exception as error:  # noqa: BLE001  (the other jobs must run)
         return failed(job, error)
+
+
+@contextmanager
+def _called_as(job: Job) -> Iterator[None]:
+    thread = threading.current_thread()
+    before, thread.name = thread.name, f"job {job.name}"
+    try:
+        yield
+    finally:
+        thread.name = before
 
 
 def _may_go_on(job: Job, workspace: Workspace, wanted: dict[str, Any]) -> bool:

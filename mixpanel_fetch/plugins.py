@@ -23,6 +23,7 @@ from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, PluginError
 from mixpanel_fetch.hookspecs import (
     CAPABILITIES,
     PROJECT,
+    ExecutorSpec,
     SinkSpec,
     StrategySpec,
     TransformSpec,
@@ -30,12 +31,13 @@ from mixpanel_fetch.hookspecs import (
 from mixpanel_fetch.secret import redact_uri
 
 log = logging.getLogger("mixpanel_fetch")
-S = TypeVar("S", StrategySpec, TransformSpec, SinkSpec)
+S = TypeVar("S", StrategySpec, TransformSpec, SinkSpec, ExecutorSpec)
 
 _KINDS: dict[str, tuple[str, type[Any]]] = {
     "strategy": ("register_strategies", StrategySpec),
     "transform": ("register_transforms", TransformSpec),
     "sink": ("register_sinks", SinkSpec),
+    "executor": ("register_executors", ExecutorSpec),
 }
 
 
@@ -168,6 +170,10 @@ class PluginHost:
     def sink(self, name: str) -> Registered[SinkSpec]:
         """Return the sink ``name``. Raises PluginError as :meth:`strategy`."""
         return self._find("sink", name)
+
+    def executor(self, name: str) -> Registered[ExecutorSpec]:
+        """Return the executor ``name``. Raises PluginError as :meth:`strategy`."""
+        return self._find("executor", name)
 
     def observe(self, hook: str, **kwargs: Any) -> None:
         """Call an observer hook. One that raises is logged, once, and fails nothing."""

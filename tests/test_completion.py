@@ -64,7 +64,7 @@ def test_every_command_is_offered_without_importing_one():
     ("text", "offered"),
     [
         ("mp fet", ["fetch"]),
-        ("mp fetch ", ["cohort-members", "cohorts", "groups", "profiles"]),
+        ("mp fetch ", ["cohort-members", "cohorts", "groups", "many", "profiles"]),
         ("mp fetch profiles --strat", ["--strategy"]),
         ("mp fetch profiles --strategy ", ["gevent-pool", "sequential"]),
         ("mp fetch profiles --transform se", ["select", "select:"]),

@@ -11,8 +11,9 @@ from mixpanel_fetch.cli.column_options import column_options
 from mixpanel_fetch.cli.fetch_arguments import keywords_of
 from mixpanel_fetch.cli.fetch_cohorts import cohort_members, cohorts
 from mixpanel_fetch.cli.fetch_groups import groups
+from mixpanel_fetch.cli.fetch_many import many
 from mixpanel_fetch.cli.fetch_options import fetch_options, table_argument
-from mixpanel_fetch.cli.fetching import columns_flag, run_fetch
+from mixpanel_fetch.cli.fetching import columns_flag, dry_run_flag, run_fetch
 from mixpanel_fetch.cli.resume_command import ResumableCommand
 
 
@@ -26,7 +27,7 @@ def command() -> None:
 @fetch_options
 @columns_flag
 @column_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@dry_run_flag
 @click.pass_context
 def profiles(context: click.Context, /, **given: Any) -> int:
     """Fetch user profiles into table NAME.
@@ -35,10 +36,11 @@ def profiles(context: click.Context, /, **given: Any) -> int:
     file. Exits with 0 when every page landed, 1 when some did not, 2 when the credentials were
     refused, 3 when an argument is wrong.
     """
+    keywords = keywords_of(given)
     if given.pop("dry_run"):
-        return run_check(context.obj, given)
-    return run_fetch(context, given, keywords_of(given))
+        return run_check(context.obj, given, keywords)
+    return run_fetch(context, given, keywords)
 
 
-for _other in (groups, cohorts, cohort_members):
+for _other in (groups, cohorts, cohort_members, many):
     command.add_command(_other)

@@ -15,10 +15,9 @@ from mixpanel_fetch.cli.completion.types import (
     TABLE_TO_CHANGE,
     TRANSFORM,
 )
-from mixpanel_fetch.cli.output import format_option
+from mixpanel_fetch.cli.output import format_option, log_format_option, quiet_option
 from mixpanel_fetch.cli.query_options import QUERY_OPTIONS, workspace_option
 from mixpanel_fetch.cli.sizes import PAGE_SIZE, SIZE
-from mixpanel_fetch.cli.stderr_log import FORMS
 from mixpanel_fetch.cli.sync_options import SYNC_OPTIONS
 from mixpanel_fetch.config import parse_option
 
@@ -144,13 +143,7 @@ _LANDING: _Options = (
         "--account", type=ACCOUNT, metavar="NAME", help="An account of the configuration file."
     ),
     format_option,
-    click.option(
-        "--log-format",
-        type=click.Choice(FORMS),
-        default=FORMS[0],
-        show_default=True,
-        help="How to write stderr: lines of text, or one JSON object for each event.",
-    ),
+    log_format_option,
     click.option(
         "--progress",
         type=click.Choice(["auto", "plain", "none"]),
@@ -159,7 +152,7 @@ _LANDING: _Options = (
         help="A bar where stderr is a terminal, else a line every few seconds; or only lines.",
     ),
     click.option("--no-progress", is_flag=True, help="The same as --progress none."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
+    quiet_option,
     click.option(
         "-v",
         "--verbose",

@@ -93,6 +93,14 @@ format_option = click.option(
     type=click.Choice(["json", "text"]),
     help="How to write the result: text on a terminal, JSON otherwise.",
 )
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(FORMS),
+    default=FORMS[0],
+    show_default=True,
+    help="How to write stderr: lines of text, or one JSON object for each event.",
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
 
 
 class _StderrHandler(logging.Handler):
@@ -103,7 +111,10 @@ class _StderrHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.say(" ".join(record.getMessage().split()), level=record.levelname.lower())
+        words = " ".join(record.getMessage().split())
+        # A thread that runs a job is called after it, and several may run at once.
+        about = f"{record.threadName}: " if (record.threadName or "").startswith("job ") else ""
+        self._log.say(about + words, level=record.levelname.lower())
 
 
 @contextmanager

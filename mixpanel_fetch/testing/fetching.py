@@ -9,6 +9,7 @@ from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.hookspecs import (
     BaseEngine,
     BaseLoad,
+    ExecutorSpec,
     SinkSpec,
     StrategySpec,
     TransformSpec,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
     from mixpanel_fetch.simulator import EngageSimulator, SimulatorProcess
 
-Spec = SinkSpec | TransformSpec | StrategySpec
+Spec = SinkSpec | TransformSpec | StrategySpec | ExecutorSpec
 
 
 class Specs:
@@ -46,6 +47,11 @@ class Specs:
     def register_strategies(self) -> Sequence[StrategySpec]:
         """Return the strategies."""
         return [spec for spec in self._specs if isinstance(spec, StrategySpec)]
+
+    @hookimpl
+    def register_executors(self) -> Sequence[ExecutorSpec]:
+        """Return the executors."""
+        return [spec for spec in self._specs if isinstance(spec, ExecutorSpec)]
 
 
 def host_of(spec: Spec | None) -> PluginHost:

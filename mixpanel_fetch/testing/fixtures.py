@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.hookspecs import SinkSpec, StrategySpec, TransformSpec
+from mixpanel_fetch.hookspecs import ExecutorSpec, SinkSpec, StrategySpec, TransformSpec
 from mixpanel_fetch.plugins import PluginHost, Provider
 from mixpanel_fetch.protocols import StorageEngine
 from mixpanel_fetch.testing.cases import Row
@@ -41,12 +41,13 @@ def make_host(
 ) -> PluginHost:
     """Return a host of what is ``installed``, of ``plugins`` and of single ``files``.
 
-    A plugin is a module or an object with hooks, or a SinkSpec, TransformSpec or StrategySpec.
+    A plugin is a module or an object with hooks, or a SinkSpec, TransformSpec, StrategySpec or
+    ExecutorSpec.
     Raises PluginError for one that cannot be registered.
     """
     host = PluginHost(files, installed=installed)
     for plugin in plugins:
-        if isinstance(plugin, (SinkSpec, TransformSpec, StrategySpec)):
+        if isinstance(plugin, (SinkSpec, TransformSpec, StrategySpec, ExecutorSpec)):
             host.register(Specs([plugin]), Provider(plugin.name, "this test"))
         else:
             name = getattr(plugin, "__name__", type(plugin).__name__)

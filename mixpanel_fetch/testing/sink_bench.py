@@ -173,9 +173,9 @@ class SinkBench:
 
     # What is there
 
-    def rows(self) -> list[Comparable] | None:
+    def rows(self, table: str | None = None) -> list[Comparable] | None:
         """Return the rows of the table in a form to be compared, None where there is none."""
-        found = self.case.rows(self.table)
+        found = self.case.rows(table or self.table)
         if found is None:
             return None
         return [comparable(_checked(row), self.case.last_seen_step) for row in found]
@@ -184,11 +184,11 @@ class SinkBench:
         """Return what the table must hold of ``pages``."""
         return expected_rows(pages, self.case, keyed=self.keyed)
 
-    def assert_holds(self, pages: Pages, words: str) -> None:
+    def assert_holds(self, pages: Pages, words: str, table: str | None = None) -> None:
         """Assert that the table holds the rows of ``pages`` and no others."""
         __tracebackhide__ = True
-        found = self.rows()
-        assert found is not None, f"{words}: there is no table {self.table}"
+        found = self.rows(table)
+        assert found is not None, f"{words}: there is no table {table or self.table}"
         _raise_on(differences(found, self.expected(pages)), words)
 
     def assert_same(self, before: list[Comparable] | None, words: str) -> None:

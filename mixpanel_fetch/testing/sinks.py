@@ -9,6 +9,7 @@ import pytest
 from mixpanel_fetch.testing.cases import SinkCase
 from mixpanel_fetch.testing.sink_bench import SinkBench
 from mixpanel_fetch.testing.sink_columns import SinkColumnsTests
+from mixpanel_fetch.testing.sink_concurrent import SinkConcurrentTests
 from mixpanel_fetch.testing.sink_history import SinkHistoryTests
 from mixpanel_fetch.testing.sink_manners import SinkFetchTests, SinkSecretTests
 from mixpanel_fetch.testing.sink_modes import SinkDuplicateTests, SinkModeTests
@@ -29,6 +30,7 @@ class SinkTests(
     SinkSyncTests,
     SinkHistoryTests,
     SinkColumnsTests,
+    SinkConcurrentTests,
     SinkFetchTests,
     SinkSecretTests,
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     broken_columns,
+    broken_concurrent,
     broken_history,
     broken_manners,
     broken_modes,
@@ -18,6 +19,6 @@ from .registering import BITES
 MODULES = (
     *(broken_runs, broken_values, broken_modes),
     *(broken_resume, broken_reading, broken_manners),
-    *(broken_sync, broken_history, broken_columns),
+    *(broken_sync, broken_history, broken_columns, broken_concurrent),
 )
 __all__ = ["BITES", "MODULES"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from typing import Any
 
 from mixpanel_fetch.errors import (
     ConfigError,
@@ -22,7 +24,10 @@ from .memory_reading import ReadableEngine, select_all
 from .memory_sync import InStepEngine, InStepLoad
 
 EVERYTHING = frozenset(
-    {"append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"}
+    {
+        *("append", "replace", "merge", "keyed", "resume", "query", "sync", "columns"),
+        "concurrent",
+    }
 )
 WITHOUT_RESUME = EVERYTHING - {"resume", "sync"}
 OPEN = {"running", "suspended", "partial"}
@@ -66,6 +71,7 @@ class Store:
     states: dict[str, SyncState] = field(default_factory=dict)
     versions: dict[str, list] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
+    lock: Any = field(default_factory=threading.Lock)
 
     def read(self, table):
         rows, marks = self.tables.get(table), self.marks.get(table, {})
@@ -204,14 +210,15 @@ class MemoryEngine(ReadableEngine, InStepEngine, ColumnsEngine, BaseEngine):
             raise TableNotFoundError(f"table {table} does not exist")
 
     def begin(self, table, mode, run):
-        earlier = self.open_run(run.run_id)
-        if earlier is not None and earlier.info.session_id == run.session_id:
-            return self.load(self, earlier)
-        self.check(table, mode)
-        self.supersede(table)
-        fresh = Run(replace(run, mode=mode))
-        self.store.runs = [one for one in self.store.runs if one.info.run_id != run.run_id]
-        self.store.runs.append(fresh)
+        with self.store.lock:
+            earlier = self.open_run(run.run_id)
+            if earlier is not None and earlier.info.session_id == run.session_id:
+                return self.load(self, earlier)
+            self.check(table, mode)
+            self.supersede(table)
+            fresh = Run(replace(run, mode=mode))
+            self.store.runs = [one for one in self.store.runs if one.info.run_id != run.run_id]
+            self.store.runs.append(fresh)
         return self.load(self, fresh)
 
     def open_run(self, run_id):

@@ -42,6 +42,7 @@ class File(StringParamType):
 
 ACCOUNT = Completed(values.accounts)
 DESTINATION = Completed(values.destinations)
+EXECUTOR = Completed(values.executors)
 FILE = File()
 PLUGIN = Completed(values.plugins)
 RUN_ID = Completed(values.interrupted_runs)

@@ -21,6 +21,11 @@ def strategies(_context: click.Context, _typed: str) -> Values:
     yield from _registered("strategy", "{}")
 
 
+def executors(_context: click.Context, _typed: str) -> Values:
+    """Yield the executors."""
+    yield from _registered("executor", "{}")
+
+
 def transforms(_context: click.Context, _typed: str) -> Values:
     """Yield each transform, as it is and with the colon that an argument stands behind."""
     for name, summary in _registered("transform", "{}"):
@@ -31,7 +36,7 @@ def transforms(_context: click.Context, _typed: str) -> Values:
 def plugins(context: click.Context, _typed: str) -> Values:
     """Yield what plugins offer, of the kind that ``--kind`` names or of any."""
     kind = context.params.get("kind")
-    for one in ("sink", "strategy", "transform"):
+    for one in ("sink", "strategy", "transform", "executor"):
         if kind in {None, one}:
             yield from _registered(one, "{}")
 

@@ -11,7 +11,14 @@ import click
 
 from mixpanel_fetch.cli.completion.types import DESTINATION, PLUGIN
 from mixpanel_fetch.cli.output import Output
-from mixpanel_fetch.cli.plugins.shared import files_option, json_option, kind_option, unknown
+from mixpanel_fetch.cli.plugins.shared import (
+    KINDS,
+    files_option,
+    json_option,
+    kind_option,
+    unknown,
+    with_article,
+)
 from mixpanel_fetch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ _SHOWN = 4  # names of tests that failed with the same words
 
 @click.command(name="check")
 @click.argument("name", type=PLUGIN, metavar="NAME[:ARG]")
-@kind_option
+@kind_option(*KINDS)
 @click.option("-o", "options", metavar="KEY=VALUE", multiple=True, help="An option of the plugin.")
 @click.option(
     "--to",
@@ -99,8 +106,14 @@ def _kind(name: str, kind: str | None, files: tuple[str, ...]) -> str:
     host = PluginHost(files)
     kinds = sorted({one.kind for one in host.all() if one.spec.name == name})
     if len(kinds) > 1:
-        raise ConfigError(f"{name!r} is a {' and a '.join(kinds)}; say which with --kind")
+        raise ConfigError(
+            f"{name!r} is {' and '.join(map(with_article, kinds))}; say which with --kind"
+        )
     if kinds:
+        if kinds[0] not in KINDS:
+            raise ConfigError(
+                f"{name!r} is {with_article(kinds[0])}, and there is no kit for those"
+            )
         return kinds[0]
     broken = [one for one in host.broken if one.provider.plugin == name]
     if broken:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from mixpanel_fetch.cli.completion.types import FILE
 from mixpanel_fetch.errors import PluginError
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 KINDS = ("sink", "transform", "strategy")
+"""The kinds that `mp plugins new` can begin, and a conformance kit can check."""
 
 files_option = click.option(
     "--plugin",
@@ -21,16 +25,26 @@ files_option = click.option(
     help="Load a plugin from a file, too.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-kind_option = click.option(
-    "--kind", type=click.Choice(KINDS), help="Which one, where two kinds share the name."
-)
+
+
+def kind_option(*kinds: str) -> Callable[[F], F]:
+    """Return what gives a command the option that tells plugins of one name apart, as ``kind``."""
+    return click.option(
+        "--kind", type=click.Choice(kinds), help="Which one, where two kinds share the name."
+    )
+
+
+def with_article(kind: str) -> str:
+    """Return ``a sink``, ``an executor``."""
+    return f"an {kind}" if kind == "executor" else f"a {kind}"
 
 
 def unknown(host: Any, name: str, kind: str | None) -> PluginError:
     """Return the error that says that nothing is called ``name``, and what is nearly."""
     others = sorted({one.kind for one in host.all() if one.spec.name == name})
     if others:
-        return PluginError(f"no {kind} is called {name!r}; there is a {others[0]} of that name")
+        other = with_article(others[0])
+        return PluginError(f"no {kind} is called {name!r}; there is {other} of that name")
     known = {one.spec.name for one in host.all() if kind in {None, one.kind}}
     if kind is None:
         known |= {broken.provider.plugin for broken in host.broken}

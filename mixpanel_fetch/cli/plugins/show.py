@@ -9,7 +9,14 @@ import click
 
 from mixpanel_fetch.cli.completion.types import PLUGIN
 from mixpanel_fetch.cli.output import Output
-from mixpanel_fetch.cli.plugins.shared import files_option, json_option, kind_option, unknown
+from mixpanel_fetch.cli.plugins.shared import (
+    KINDS,
+    files_option,
+    json_option,
+    kind_option,
+    unknown,
+    with_article,
+)
 
 CAPABILITIES = {
     "append": "adds rows to a table that is there",
@@ -21,18 +28,20 @@ CAPABILITIES = {
     "query": "what is there can be read: mp tables, sql, inspect, report",
     "sync": "a table can be kept in step: --incremental, --full",
     "columns": "properties can be shown as typed columns: mp columns",
+    "concurrent": "runs into several of its tables may land at the same time",
 }
 _WRITTEN = {
     "sink": ("--to {}://LOCATION",),
     "transform": ("--transform {}", "--transform {}:ARGUMENT"),
     "strategy": ("--strategy {}",),
+    "executor": ("mp fetch many --executor {}",),
 }
 _INDENT = " " * 16
 
 
 @click.command(name="show")
 @click.argument("name", type=PLUGIN)
-@kind_option
+@kind_option(*KINDS, "executor")
 @json_option
 @files_option
 @click.pass_obj
@@ -110,7 +119,7 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
         yield f"{entry['name']}, a plugin that cannot be loaded: {entry['reason']}"
         yield f"  from          {origin}"
         return
-    yield f"{entry['name']}, a {entry['kind']}" + _after(": ", entry["summary"])
+    yield f"{entry['name']}, {with_article(entry['kind'])}" + _after(": ", entry["summary"])
     if entry["status"] == "duplicate":
         yield "  claimed       by another distribution, too: neither can be used"
     yield f"  from          {origin}"
