@@ -45,8 +45,9 @@ class Lander:
         self._write_pages = getattr(load, "write_pages", None)
         self._write_page = load.write
         self._landed = landed
-        # For a strict run whose sink cannot count: an id a row, in memory.
-        counts = plan.tolerance.strict and not hasattr(load, "count_duplicates")
+        # For a run that depends on it and whose sink cannot count: an id a row, in memory.
+        depends = plan.tolerance.strict or plan.sync is not None
+        counts = depends and not hasattr(load, "count_duplicates")
         self._seen: set[str] | None = set() if counts else None
         self._most = 1 if self._write_pages is None else max(1, held_pages(plan) // 2)
 

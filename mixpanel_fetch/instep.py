@@ -15,18 +15,23 @@ from mixpanel_fetch.tally import Tally
 def order_of(plan: Plan, settings: ClientSettings) -> SyncOrder | None:
     """Return the order for the plan's run, None for one that keeps nothing in step.
 
-    To be called in the run's thread. Raises ConfigError for a table that follows something else.
+    To be called in the run's thread. Raises ConfigError for a table that follows something else,
+    and for one that the destination cannot keep in step so.
     """
     if plan.sync is None:
         return None
     engine: Any = plan.sink.engine
     state = engine.sync_state(plan.table)
     key = sync_key(plan.fingerprint(settings, page_size=0))
-    return order_for(plan.sync, state, key, datetime.now(timezone.utc))
+    order = order_for(plan.sync, state, key, datetime.now(timezone.utc))
+    check = getattr(engine, "check_in_step", None)
+    if check is not None:
+        check(plan.table, order)
+    return order
 
 
 def is_complete(run: RunInfo, tally: Tally) -> bool:
-    """Whether all that the run asked for came: only then does absence mean anything."""
+    """Whether all that the run asked for came."""
     return not tally.missing and tally.missing_rows(run) <= 0
 
 

@@ -17,13 +17,9 @@ if TYPE_CHECKING:
     from mixpanel_fetch.sync import SyncWish
 
 
-class FetchKeywords(TypedDict, total=False):
-    """Those of ``FetcherService.fetch_profiles``, which tells what each means, but ``parallel``."""
+class LandingKeywords(TypedDict, total=False):
+    """Those that say how rows land, whatever they are."""
 
-    where: str | Filter | None
-    cohort_id: str | None
-    output_properties: list[str] | None
-    query: ProfileQuery | None
     append: bool
     batch_size: int
     max_workers: int | None
@@ -43,6 +39,21 @@ class FetchKeywords(TypedDict, total=False):
     sync: SyncWish | None
     cancel: Event | None
     on_event: Listener | None
+
+
+class FetchKeywords(LandingKeywords, total=False):
+    """Those of ``FetcherService.fetch_profiles``, which tells what each means, but ``parallel``."""
+
+    where: str | Filter | None
+    cohort_id: str | None
+    output_properties: list[str] | None
+    query: ProfileQuery | None
+
+
+class WorkspaceLandingKeywords(LandingKeywords, total=False):
+    """Those of ``Workspace.fetch_cohorts`` and its like, but ``parallel``."""
+
+    progress: bool
 
 
 class WorkspaceFetchKeywords(FetchKeywords, total=False):

@@ -1,7 +1,8 @@
-"""Lists of what a destination holds, as a notebook shows them."""
+"""Lists of what a project or a destination holds, as a notebook shows them."""
 
 from __future__ import annotations
 
+from mixpanel_fetch.cohorts import Cohort
 from mixpanel_fetch.model import RunRecord
 from mixpanel_fetch.notebook import html_table
 from mixpanel_fetch.reading import TableInfo
@@ -13,6 +14,15 @@ class TableList(list[TableInfo]):
     def _repr_html_(self) -> str:
         rows = [(one.name, one.rows, ", ".join(name for name, _ in one.columns)) for one in self]
         return html_table(("table", "rows", "columns"), rows, shown=len(rows))
+
+
+class CohortList(list[Cohort]):
+    """A list of saved cohorts."""
+
+    def _repr_html_(self) -> str:
+        columns = ("cohort", "name", "members", "description")
+        rows = [(str(one.id), one.name, one.count, one.description) for one in self]
+        return html_table(columns, rows, shown=len(rows))
 
 
 class RunList(list[RunRecord]):

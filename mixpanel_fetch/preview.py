@@ -97,12 +97,15 @@ def _closed(thread: RunThread, plan: Plan) -> Iterator[None]:
 
 
 class _TimedConnection(EngageConnection):
-    """Knows how long the last page took, waits left out, and how many queries were counted."""
+    """Knows how long the last page took, waits left out, and how many queries were counted.
+
+    ``counted`` are those for pages, ``lists`` those for the list of cohorts.
+    """
 
     def __init__(self, client: MixpanelAPIClient, transport: Transport) -> None:
         super().__init__(client.settings, client.gate, transport, self._wait)
         self.seconds: float | None = None
-        self.counted = 0
+        self.counted = self.lists = 0
         self._waited = 0.0
 
     def fetch_page(self, *args: Any, **keywords: Any) -> Any:
@@ -114,6 +117,11 @@ class _TimedConnection(EngageConnection):
         self.seconds = (time.monotonic() - began - self._waited) / attempts
         self.counted += 1
         return page, size, attempts
+
+    def fetch_cohorts(self) -> Any:
+        """Fetch the list as usual, and count the query."""
+        self.lists += 1
+        return super().fetch_cohorts()
 
     def _wait(self, event: Event) -> None:
         if isinstance(event, Waiting):
@@ -203,7 +211,7 @@ class _Preview:
             page_seconds=seconds,
             download_bytes=None if page is None else page.bytes_received * pages,
             inflight_bytes=plan.paging.max_inflight_bytes,
-            queries=pages if each_counts else self._connection.counted,
+            queries=(pages if each_counts else self._connection.counted) + self._connection.lists,
             queries_left=self._connection.queries_left(),
             first_page_rows=None if page is None else page.rows_received,
             first_page_kept=None if batch is None else len(batch),

@@ -17,7 +17,11 @@ from mixpanel_fetch.sync import SyncState
 
 
 class Gate(Protocol):
-    """Who may have a request in flight. One slot a request, given back by :meth:`release`."""
+    """Who may have a request in flight. One slot a request, given back by :meth:`release`.
+
+    Optional: ``confirm()``, called right before each request is sent: a gate whose slots are lent
+    for a time takes another one there, where too much of that time has passed.
+    """
 
     def acquire(self) -> None:
         """Wait for a slot and take it. Works in greenlets and threads."""
@@ -58,7 +62,10 @@ class FetchStrategy(Protocol):
     """Decides which pages are asked for when, and how many at once.
 
     Optional: ``size: int``, the most pages that it asks for at once (else: the workers it was
-    told). As many pages more may wait for the sink.
+    told). As many pages more may wait for the sink. ``gate(settings: ClientSettings, gate: Gate)
+    -> Gate`` returns what the requests of the run itself take their slots from, in place of
+    ``gate``: for a strategy that counts requests beyond this process. Its first slot is taken
+    before the first request is made.
     """
 
     def run(self, source: PageSource, pages: Sequence[int]) -> Iterator[Page | PageFailure]:
@@ -87,8 +94,8 @@ class TableLoad(Protocol):
     Optional: ``write_pages(pages: Sequence[tuple[int, Batch]]) -> list[int]`` lands several pages
     at once and returns the rows of each. It is called in place of ``write``, with all the pages
     that wait, so that a sink which falls behind may land them in one transaction.
-    ``count_duplicates() -> int``, asked before ``commit`` in a strict run, says how many of the
-    rows landed share their id with another one.
+    ``count_duplicates() -> int``, asked before ``commit`` in a strict run, and in one that keeps a
+    table in step, says how many of the rows landed share their id with another one.
     """
 
     def landed_pages(self) -> frozenset[int]:
@@ -197,6 +204,9 @@ class SyncEngine(Protocol):
 
     A run that has a :attr:`~mixpanel_fetch.model.RunInfo.sync` is one of mode ``merge``, and its
     load is a :class:`SyncLoad`.
+
+    Optional: ``check_in_step(table, order)`` raises ConfigError, before any request is spent, for a
+    table that cannot be kept in step as the :class:`~mixpanel_fetch.sync.SyncOrder` says.
     """
 
     def sync_state(self, table: str) -> SyncState | None:

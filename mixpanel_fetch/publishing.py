@@ -33,24 +33,33 @@ class Publication:
         objection = tolerance.objection(self._run, tally) or self._gone(tally)
         if objection is not None or not tolerance.strict:
             return objection
-        count = getattr(self._load, "count_duplicates", None)
-        duplicates: int = (
-            tally.repeated if count is None else self._thread.call(self._plan.sink.call, count)
-        )
+        duplicates = self._duplicates(tally)
         return f"{duplicates:,} rows came twice" if duplicates else None
+
+    def _duplicates(self, tally: Tally) -> int:
+        count = getattr(self._load, "count_duplicates", None)
+        if count is None:
+            return tally.repeated
+        found: int = self._thread.call(self._plan.sink.call, count)
+        return found
+
+    def _is_whole(self, tally: Tally) -> bool:
+        """Whether absence means anything: where rows came twice, others may not have come."""
+        return is_complete(self._run, tally) and not self._duplicates(tally)
 
     def _gone(self, tally: Tally) -> str | None:
         order, wish = self._run.sync, self._plan.sync
         if order is None or wish is None or order.kind != "full" or order.delete == "ignore":
             return None
-        if not is_complete(self._run, tally):
+        if not self._is_whole(tally):
             return None
         gone, rows = self._thread.call(self._plan.sink.call, self._load.count_gone)
         return too_many_gone(gone, rows, wish.max_gone)
 
     def publish(self, tally: Tally) -> LoadReport | None:
         """Commit; None when that was interrupted. Raises what the sink raises."""
-        pending = self._thread.submit(self._commit, is_complete(self._run, tally))
+        whole = self._run.sync is not None and self._is_whole(tally)
+        pending = self._thread.submit(self._commit, whole)
         told = False
         while not pending.wait(_GLANCE):
             if self._plan.is_cancelled and not told:

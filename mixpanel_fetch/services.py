@@ -63,7 +63,7 @@ def request_of(
         mode = "merge"
     return FetchRequest(
         table=name,
-        query=_query_of(query, where, cohort_id, output_properties),
+        query=query_of(query, where, cohort_id, output_properties),
         mode=mode_of(append, mode),
         sync=sync,
         options=options or {},
@@ -73,12 +73,13 @@ def request_of(
     )
 
 
-def _query_of(
-    query: ProfileQuery | None,
-    where: str | Filter | None,
-    cohort_id: str | None,
-    output_properties: list[str] | None,
+def query_of(
+    query: ProfileQuery | None = None,
+    where: str | Filter | None = None,
+    cohort_id: str | None = None,
+    output_properties: list[str] | None = None,
 ) -> ProfileQuery:
+    """Return the query that the keywords of a fetch stand for. Raises ConfigError."""
     if query is None:
         properties = None if output_properties is None else tuple(output_properties)
         return ProfileQuery(None if where is None else str(where), cohort_id, properties)

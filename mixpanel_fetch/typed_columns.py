@@ -30,7 +30,7 @@ class ColumnsReport:
 def keep_columns(
     engine: ColumnsEngine,
     table: str,
-    path: Path,
+    path: str | Path | None = None,
     *,
     view: str | None = None,
     on_drift: OnDrift = "warn",
@@ -38,12 +38,14 @@ def keep_columns(
 ) -> ColumnsReport:
     """Show the properties of ``table`` as columns of ``view`` (default: TABLE_columns).
 
-    ``path`` is the schema file: made the first time. Where the properties differ from it later,
-    ``warn`` leaves the columns as they are, ``fail`` raises DriftError with nothing changed, and
-    ``evolve`` adds what is new and widens what changed. Raises ConfigError, TableNotFoundError.
+    ``path`` is the schema file, made the first time (default: TABLE.columns.json). Where the
+    properties differ from it later, ``warn`` leaves the columns as they are, ``fail`` raises
+    DriftError with nothing changed, and ``evolve`` adds what is new and widens what changed.
+    Raises ConfigError, TableNotFoundError.
     """
     if on_drift not in get_args(OnDrift):
         raise ConfigError(f"on_drift is one of warn, fail, evolve, not {on_drift!r}")
+    path = Path(path or f"{table}.columns.json")
     view = view or f"{table}_columns"
     known = ColumnMapping.load(path)
     seen = engine.property_kinds(table, null_texts)

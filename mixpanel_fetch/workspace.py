@@ -12,22 +12,19 @@ from mixpanel_fetch.client import MixpanelAPIClient
 from mixpanel_fetch.config import load_settings
 from mixpanel_fetch.events import Listener
 from mixpanel_fetch.filters import Filter
-from mixpanel_fetch.listings import RunList, TableList
 from mixpanel_fetch.model import Mode, ProfileBatchProgress
 from mixpanel_fetch.paging import PageSize
-from mixpanel_fetch.plan import Sink
 from mixpanel_fetch.plugins import PluginHost, default_host
 from mixpanel_fetch.progress import bar_is_seen, progress_bar
 from mixpanel_fetch.protocols import StorageEngine, Transform
 from mixpanel_fetch.query import ProfileQuery
-from mixpanel_fetch.query_result import QueryResult
-from mixpanel_fetch.reader import read, recall
-from mixpanel_fetch.reading import TableSummary
 from mixpanel_fetch.result import FetchResult, ParallelProfileFetchResult
 from mixpanel_fetch.secret import Secret
 from mixpanel_fetch.services import FetcherService, request_of
 from mixpanel_fetch.sizes import MIB
+from mixpanel_fetch.stored import StoredTables
 from mixpanel_fetch.streaming import ProfileStream
+from mixpanel_fetch.subjects import OtherSubjects
 from mixpanel_fetch.sync import SyncWish
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
     from mixpanel_fetch.preview import FetchPreview
 
 
-class Workspace:
+class Workspace(OtherSubjects, StoredTables):
     """One project and one destination. A context manager; safe to use from any thread.
 
     Every call blocks its thread, and works in whichever that is: a notebook's, a worker's of
@@ -88,6 +85,7 @@ class Workspace:
             api_base_url=api_base_url,
             destination=uri,
         )
+        self._settings = settings
         self.warnings = settings.warnings
         self.destination: str | StorageEngine = (
             settings.destination if destination is None or uri is not None else destination
@@ -238,31 +236,5 @@ class Workspace:
         request = request_of("stream", **given)
         return ProfileStream(self.client, self._assembler, request)
 
-    def sql(self, query: str) -> QueryResult:
-        """Ask the destination ``query``, one statement that only reads, in its own language.
-
-        Returns all rows, in memory. Raises ConfigError for a query or a destination that cannot
-        be asked, StorageError where reading fails.
-        """
-        return read(self._sink(), lambda engine: QueryResult.of(engine.query(query)))
-
-    def tables(self) -> TableList:
-        """Return the destination's tables, by name. Raises as :meth:`sql`."""
-        return read(self._sink(), lambda engine: TableList(engine.tables()))
-
-    def inspect(self, table: str = "profiles", top: int = 5) -> TableSummary:
-        """Return what is in ``table``: each property, with its ``top`` most frequent values.
-
-        Raises TableNotFoundError, and as :meth:`sql`.
-        """
-        return read(self._sink(), lambda engine: engine.inspect(table, top=top))
-
-    def runs(self) -> RunList:
-        """Return the runs that the destination remembers, the newest first. Raises ConfigError."""
-        return recall(self._sink(), lambda engine: RunList(engine.runs()))
-
     def _service(self) -> FetcherService:
         return FetcherService(self.client, self.destination, assembler=self._assembler)
-
-    def _sink(self) -> Sink:
-        return self._assembler.sink(self.destination)

@@ -305,6 +305,29 @@ def test_members_are_shown_as_columns(project, mp):
     ]
 
 
+# --dry-run
+
+
+def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(project, mp, tmp_path):
+    project()
+    listed = result_of(mp("fetch", "cohorts", "--dry-run"))
+    assert (listed["table"], listed["profiles"], listed["queries"]) == ("cohorts", 3, 1)
+    members = result_of(mp("fetch", "cohort-members", "--dry-run"))
+    assert (members["table"], members["total_pages"], members["queries"]) == (
+        *("cohort_members", 3, 4),  # the list, and one a cohort
+    )
+    named = result_of(mp("fetch", "cohort-members", "--cohort", "9", "--dry-run"))
+    assert (named["total_pages"], named["queries"]) == (1, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_for_people_speaks_of_memberships(project, mp):
+    project()
+    done = mp("fetch", "cohort-members", "--dry-run", "--format", "text")
+    assert done.out.startswith("Memberships in 3 pages would go to table cohort_members\n")
+    assert "of 1,000 profiles" not in done.out
+
+
 # The query
 
 

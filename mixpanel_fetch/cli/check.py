@@ -1,4 +1,4 @@
-"""``mp check``, and ``mp fetch profiles --dry-run``."""
+"""``mp check``, and ``--dry-run`` of the commands that fetch."""
 
 from __future__ import annotations
 
@@ -34,38 +34,46 @@ def command(output: Output, /, **given: Any) -> int:
     --page-size auto), and runs the transforms on it. Exits as the fetch would: 2 when the
     credentials are refused, 3 when an argument is wrong or the table is in the way.
     """
-    return run_check(output, given)
+    return run_check(output, given, keywords_of(given))
 
 
-def run_check(output: Output, given: dict[str, Any]) -> int:
-    """Show the preview of the fetch that the options ask for."""
+def run_check(
+    output: Output, given: dict[str, Any], keywords: dict[str, Any], *, noun: str = "profiles"
+) -> int:
+    """Show the preview of the fetch into ``given["name"]`` with ``keywords``.
+
+    ``noun`` is what a row stands for.
+    """
     workspace = begin(output, given, rows_come=False)
     with (
         # Its warnings are part of the answer.
         log_on_stderr(output.log, given["verbose"], quiet=not given["verbose"]),
         StopSignals() as stop,
     ):
-        found = workspace.preview_profiles(given["name"], cancel=stop.event, **keywords_of(given))
+        found = workspace.preview_profiles(given["name"], cancel=stop.event, **keywords)
     if output.form == "json":
         output.document({"dry_run": True, **found.to_dict()})
     else:
-        show_text(output, preview_lines(found), bold_first=True)
+        show_text(output, preview_lines(found, noun), bold_first=True)
     return 0
 
 
-def preview_lines(found: FetchPreview) -> list[str]:
-    """Return what a fetch would do, as lines: what and where first, then each thing by name."""
-    lines = [_head(found)]
-    for label, text in _facts(found):
+def preview_lines(found: FetchPreview, noun: str = "profiles") -> list[str]:
+    """Return what a fetch would do, as lines: what and where first, then each thing by name.
+
+    ``noun`` is what a row stands for.
+    """
+    lines = [_head(found, noun)]
+    for label, text in _facts(found, noun):
         lines.append(f"  {label:{_LABEL}}{text}")
     return [*lines, "Nothing was written."]
 
 
-def _head(found: FetchPreview) -> str:
+def _head(found: FetchPreview, noun: str) -> str:
     pages = _pages(found.total_pages)
-    profiles = "Profiles" if found.profiles is None else f"{found.profiles:,} profiles"
+    rows = noun.capitalize() if found.profiles is None else f"{found.profiles:,} {noun}"
     if found.run_id is None:
-        return f"{profiles} in {pages} would go to table {found.table}"
+        return f"{rows} in {pages} would go to table {found.table}"
     missing = found.total_pages - found.landed_pages
     if not missing:
         return f"Nothing would be fetched: table {found.table} is complete"
@@ -76,14 +84,15 @@ def _pages(count: int) -> str:
     return "1 page" if count == 1 else f"{count:,} pages"
 
 
-def _facts(found: FetchPreview) -> Iterator[tuple[str, str]]:
+def _facts(found: FetchPreview, noun: str) -> Iterator[tuple[str, str]]:
     yield "to", f"{found.destination}, {_mode(found)}"
     if found.sync is not None:
         yield "in step", IN_STEP[found.sync]
     own = "Mixpanel's own size" if found.asked_page_size is None else "asked for"
     if found.asked_page_size not in {None, found.page_size}:
         own = f"{found.asked_page_size:,} asked for"
-    yield "pages", f"of {found.page_size:,} profiles ({own})"
+    if noun == "profiles":
+        yield "pages", f"of {found.page_size:,} profiles ({own})"
     if found.seconds is not None and found.page_seconds is not None:
         yield "time", _time(found, found.seconds, found.page_seconds)
     limit = f"at most {_size(found.inflight_bytes)} of pages in memory"

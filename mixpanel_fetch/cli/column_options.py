@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -53,7 +52,7 @@ def keep(sink: OpenSink, table: str, given: dict[str, Any]) -> ColumnsReport:
         lambda: keep_columns(
             engine,
             table,
-            Path(given["schema"] or f"{table}.columns.json"),
+            given["schema"],
             view=given.get("view"),
             on_drift=given["on_drift"] or "warn",
             null_texts=NULL_TEXTS if given["null_texts"] else (),

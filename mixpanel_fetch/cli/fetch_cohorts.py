@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from mixpanel_fetch.cli.check import run_check
 from mixpanel_fetch.cli.column_options import column_options
 from mixpanel_fetch.cli.fetch_arguments import landing_keywords
 from mixpanel_fetch.cli.fetch_options import landing_options, table_argument
-from mixpanel_fetch.cli.fetching import columns_flag, run_fetch
+from mixpanel_fetch.cli.fetching import columns_flag, dry_run_flag, run_fetch
 from mixpanel_fetch.cli.resume_command import ResumableCommand
 from mixpanel_fetch.events import RunOpened
 
@@ -19,6 +20,7 @@ from mixpanel_fetch.events import RunOpened
 @landing_options
 @columns_flag
 @column_options
+@dry_run_flag
 @click.pass_context
 def cohorts(context: click.Context, /, **given: Any) -> int:
     """List the project's saved cohorts in table NAME, for one counted query.
@@ -30,6 +32,8 @@ def cohorts(context: click.Context, /, **given: Any) -> int:
 
     query = ProfileQuery(subject="cohorts")
     keywords = landing_keywords(given, "replace") | {"query": query}
+    if given.pop("dry_run"):
+        return run_check(context.obj, given, keywords, noun="cohorts")
     return run_fetch(context, given, keywords, noun="cohorts")
 
 
@@ -45,6 +49,7 @@ def cohorts(context: click.Context, /, **given: Any) -> int:
 @landing_options
 @columns_flag
 @column_options
+@dry_run_flag
 @click.pass_context
 def cohort_members(context: click.Context, /, cohort_ids: tuple[str, ...], **given: Any) -> int:
     """Say in table NAME who is in which saved cohort.
@@ -60,6 +65,8 @@ def cohort_members(context: click.Context, /, cohort_ids: tuple[str, ...], **giv
 
     query = ProfileQuery(subject="cohort-members", cohort_ids=cohort_ids or None)
     keywords = landing_keywords(given, "replace") | {"query": query}
+    if given.pop("dry_run"):
+        return run_check(context.obj, given, keywords, noun="memberships")
     return run_fetch(context, given, keywords, noun="memberships", opening=_queries)
 
 

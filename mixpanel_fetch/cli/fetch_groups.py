@@ -11,7 +11,7 @@ from mixpanel_fetch.cli.column_options import column_options
 from mixpanel_fetch.cli.completion.types import TABLE_TO_CHANGE
 from mixpanel_fetch.cli.fetch_arguments import keywords_of
 from mixpanel_fetch.cli.fetch_options import fetch_options
-from mixpanel_fetch.cli.fetching import columns_flag, run_fetch
+from mixpanel_fetch.cli.fetching import columns_flag, dry_run_flag, run_fetch
 from mixpanel_fetch.cli.resume_command import ResumableCommand
 
 
@@ -26,7 +26,7 @@ from mixpanel_fetch.cli.resume_command import ResumableCommand
 )
 @columns_flag
 @column_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@dry_run_flag
 @click.pass_context
 def groups(context: click.Context, /, group_key: str, table: str | None, **given: Any) -> int:
     """Fetch the profiles of groups, such as companies, into a table named by their GROUP_KEY.
@@ -38,9 +38,10 @@ def groups(context: click.Context, /, group_key: str, table: str | None, **given
     given["name"] = table or group_key
     if given["group_id"] is None:
         given["group_id"] = _number_of(group_key, given["account"])
+    keywords = keywords_of(given)
     if given.pop("dry_run"):
-        return run_check(context.obj, given)
-    return run_fetch(context, given, keywords_of(given))
+        return run_check(context.obj, given, keywords)
+    return run_fetch(context, given, keywords)
 
 
 def _number_of(group_key: str, account: str | None) -> str:

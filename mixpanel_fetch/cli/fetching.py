@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 columns_flag = click.option(
     "--columns", is_flag=True, help="Then show the properties as columns: mp columns."
 )
+dry_run_flag = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and write nothing."
+)
 
 
 def run_fetch(

@@ -10,7 +10,6 @@ import click
 from mixpanel_fetch.cli.completion.types import TABLE
 from mixpanel_fetch.cli.destination import destination_option, opened
 from mixpanel_fetch.cli.output import Output, format_option
-from mixpanel_fetch.cli.report_file import ReportFile, default_name
 
 
 @click.command(name="report")
@@ -39,6 +38,8 @@ def command(output: Output, /, table: str, **given: Any) -> None:
     The page is one file that needs no network. Frequent values stand in it, so treat it as you
     treat the profiles. A report that is there is replaced, any other file is not.
     """
+    from mixpanel_fetch.report.file import ReportFile, default_name
+
     target = given["target"] or default_name(table)
     output.form = given["form"] or output.form
     output.stdout_is_taken = target == "-"

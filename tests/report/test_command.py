@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from mixpanel_fetch.cli.report_file import default_name
+from mixpanel_fetch.report.file import default_name
 from mixpanel_fetch.simulator import Fault
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -11,6 +12,7 @@ from typing_extensions import assert_type
 
 from mixpanel_fetch import (
     Batch,
+    F,
     FetcherService,
     FetchResult,
     IncompleteFetchError,
@@ -46,6 +48,17 @@ def fetch(workspace: Workspace, several: bool, cancel: Event) -> None:
     workspace.fetch_profiles(mode="remplace")  # type: ignore[call-overload]
     workspace.fetch_profiles(colour="red")  # type: ignore[call-overload]
     workspace.fetch_profiles("users", "second")  # type: ignore[call-overload]
+
+
+def others(workspace: Workspace) -> None:
+    """What is no user's profile, and what is made of tables."""
+    assert_type(workspace.list_cohorts()[0].count, int | None)
+    workspace.fetch_cohort_members(cohort_ids=[7, "9"], mode="merge", progress=False)
+    workspace.fetch_groups("company", where=F("plan") == "pro", parallel=True)
+    workspace.fetch_cohorts(where="true")  # type: ignore[call-arg]
+    assert_type(workspace.keep_columns("users", on_drift="evolve").evolved, bool)
+    workspace.keep_columns("users", on_drift="panic")  # type: ignore[arg-type]
+    assert_type(workspace.report("users"), Path)
 
 
 def services(client: MixpanelAPIClient, storage: StorageEngine) -> None:

@@ -29,6 +29,7 @@ from mixpanel_fetch.defaults.duckdb_sink.database import (
     remove_file,
     usable,
 )
+from mixpanel_fetch.defaults.duckdb_sink.in_step import refuse_unfit
 from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
@@ -41,7 +42,7 @@ from mixpanel_fetch.errors import ConfigError, StorageError, TableNotFoundError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.reading import TableInfo, TableSummary
 from mixpanel_fetch.sizes import bytes_of
-from mixpanel_fetch.sync import SyncState
+from mixpanel_fetch.sync import SyncOrder, SyncState
 
 
 class DuckDBEngine:
@@ -160,6 +161,12 @@ class DuckDBEngine:
         name = TableName.parse(table)
         with self._visit() as db:
             return None if db is None else SyncLedger(db).find(name)
+
+    def check_in_step(self, table: str, order: SyncOrder) -> None:
+        """Refuse a table that cannot be kept in step as ``order`` says. Raises ConfigError."""
+        with self._visit() as db:
+            if db is not None:
+                refuse_unfit(db, TableName.parse(table), order)
 
     def property_kinds(
         self, table: str, null_texts: Sequence[str] = ()

@@ -125,7 +125,11 @@ class DuckDBLoad:
     def count_duplicates(self) -> int:
         """Return how many rows gave way to another of their id. Raises StorageError."""
         with failures.translated(f"cannot count what came twice for {self._name}"):
-            self._staging.add_key()
+            # Where rows go into a table that is there, nothing else needs the key.
+            unique = (
+                self._staging.add_key if self._run.sync is None else self._staging.drop_repeated
+            )
+            unique()
             return self._ledger.duplicate_rows(self._run.run_id)
 
     def suspend(self) -> None:
@@ -195,6 +199,8 @@ class DuckDBLoad:
             report = self._report(publish(self._db, self._staging, self._name, mode))
             if mode in ("create", "replace"):
                 SyncLedger(self._db).forget(self._name)
+            else:
+                SyncLedger(self._db).pass_by_history(self._name)
             self._ledger.finish(self._run.run_id, self._end(), report)
         return report
 

@@ -8,18 +8,11 @@ from mixpanel_fetch.defaults.duckdb_sink import catalog
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
 from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
+from mixpanel_fetch.defaults.duckdb_sink.upsert import Upsert
 from mixpanel_fetch.model import Mode
 
-# Measured against ON CONFLICT and UPDATE + anti-join: as fast or faster with and without a key or
-# an index, and the only one of them that asks for no key.
-_MERGE = """MERGE INTO {target} AS held
-    USING (SELECT * FROM {staging} WHERE page_index % $1 = $2) AS new
-    ON held.distinct_id = new.distinct_id
-    WHEN MATCHED THEN UPDATE SET properties = new.properties, last_seen = new.last_seen
-    WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen)
-    VALUES (new.distinct_id, new.properties, new.last_seen)"""
-
 _PORTION = 100_000
+"""Staged rows that one join holds in memory."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,10 @@ def _upsert(db: Database, staging: Staging, target: TableName) -> Published:
         "SELECT count(*) FROM {staging} SEMI JOIN {target} USING (distinct_id)".format(**names)
     )
     inserted = staging.count() - updated
-    # In portions, because the join holds its side of the staged rows in memory.
+    upsert = Upsert(db, target)
     portions = staging.count() // _PORTION + 1
     for portion in range(portions):
-        db.execute(_MERGE.format(**names), [portions, portion])
+        rows = "(SELECT * FROM {staging} WHERE page_index % $1 = $2)".format(**names)
+        upsert.write(rows, [portions, portion], updates=updated)
     staging.drop()
     return Published(inserted, updated)

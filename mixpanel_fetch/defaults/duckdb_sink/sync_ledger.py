@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from mixpanel_fetch.defaults.duckdb_sink import catalog
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
+from mixpanel_fetch.defaults.duckdb_sink.history import find_history, history_of
 from mixpanel_fetch.defaults.duckdb_sink.names import METADATA_SCHEMA, TableName, quoted
 from mixpanel_fetch.sync import SyncState
 
@@ -33,7 +34,8 @@ class SyncLedger:
             return None  # dropped by hand: what was remembered is of another one
         for entry, state in self._entries():
             if entry.same(name):
-                return state
+                kept = state.history and find_history(self.db, history_of(name)) is not None
+                return replace(state, history=kept)
         return None
 
     def keep(self, name: TableName, state: SyncState) -> None:
@@ -56,6 +58,12 @@ class SyncLedger:
                     f"DELETE FROM {self._table} WHERE schema_name = $1 AND table_name = $2",
                     [entry.schema, entry.table],
                 )
+
+    def pass_by_history(self, name: TableName) -> None:
+        """Remember that the table was written to and its versions were not."""
+        state = self.find(name)
+        if state is not None and state.history:
+            self.keep(name, replace(state, history=False))
 
     def _entries(self) -> list[tuple[TableName, SyncState]]:
         found = self.db.value(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.report.page import GENERATOR
 
 _HEAD = 1000  # bytes within which a page says that it is ours
 
@@ -20,7 +21,7 @@ class ReportFile:
     file that holds something else, unless ``force``.
     """
 
-    def __init__(self, target: str, *, force: bool = False) -> None:
+    def __init__(self, target: str | Path, *, force: bool = False) -> None:
         try:
             self.path = Path(target).resolve()
             self._mode = self._look(force=force)
@@ -47,8 +48,6 @@ class ReportFile:
 
     def _look(self, *, force: bool) -> int | None:
         """Return the permissions of the file that is there, None where there is none."""
-        from mixpanel_fetch.report import GENERATOR
-
         folder = self.path.parent
         if not folder.is_dir():
             raise ConfigError(f"cannot write {self.path}: there is no directory {folder}")
