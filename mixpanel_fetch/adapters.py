@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl as standard_ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import gevent.queue
@@ -23,6 +24,8 @@ from urllib3.exceptions import (
 from mixpanel_fetch.body import StrictResponse
 
 _POOL_SIZE = 64  # connections kept per host: above any sensible number of workers
+before_sending: ContextVar[Callable[[], None] | None] = ContextVar("before_sending", default=None)
+"""Called when a connection is open and all that is left is to send the request. It may raise."""
 
 
 def _open_gevent_socket(connection: HTTPConnection) -> Any:
@@ -51,9 +54,18 @@ def _open_gevent_socket(connection: HTTPConnection) -> Any:
 class _HTTPConnection(HTTPConnection):
     response_class = StrictResponse
 
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        """Send what was put together, as http.client does."""
+        if self.sock is None:
+            self.connect()
+        call = before_sending.get()
+        if call is not None:
+            call()
+        super().endheaders(*args, **kwargs)
 
-class _HTTPSConnection(HTTPSConnection):
-    response_class = StrictResponse
+
+class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
+    """The same, over TLS."""
 
 
 class _GeventHTTPConnection(_HTTPConnection):

@@ -59,6 +59,7 @@ class EngageConnection:
         self._announce = Announcer(on_wait)
         self._transport = transport
         self._gate = gate
+        self._confirm: Callable[[], None] | None = getattr(gate, "confirm", None)
         self._hour: HourlyBudget | None = None
         if settings.shared_quota:
             self._gate, self._hour = share(
@@ -174,6 +175,7 @@ class EngageConnection:
             params=self._settings.params,
             form=question.form,
             auth=self._settings.auth,
+            confirm=self._confirm,
         )
 
     def _send_counted(self, question: _Question) -> Answer:
@@ -226,14 +228,17 @@ class MixpanelAPIClient:
         self.gate = ConcurrencyGate(self.settings.max_concurrency, sleep=pause)
 
     @contextmanager
-    def connect(self, on_wait: Listener | None = None) -> Iterator[EngageConnection]:
+    def connect(
+        self, on_wait: Listener | None = None, gate: Gate | None = None
+    ) -> Iterator[EngageConnection]:
         """Open a transport for the calling thread, and close it on exit.
 
-        ``on_wait`` is told of each wait before a request is made again.
+        ``on_wait`` is told of each wait before a request is made again. Slots come from ``gate``,
+        else from the client's own.
         """
         settings = self.settings
         with settings.transport() as transport:
-            yield EngageConnection(settings, self.gate, transport, on_wait)
+            yield EngageConnection(settings, gate or self.gate, transport, on_wait)
 
     def query_engage_page(
         self,

@@ -42,7 +42,8 @@ def run_plan(client: MixpanelAPIClient, plan: Plan, result_type: type[R]) -> R:
     works in any thread, and beside a hub that the thread already has.
     """
     reporter = Reporter(plan)
-    with HubLease(), RunThread() as thread, client.connect(reporter.announce) as connection:
+    gate = plan.gate(client.settings, client.gate)
+    with HubLease(), RunThread() as thread, client.connect(reporter.announce, gate) as connection:
         try:
             result = _Run(client, plan, thread, connection, reporter).execute(result_type)
         except BaseException:

@@ -17,7 +17,7 @@ from mixpanel_fetch.hookspecs import require_mode
 from mixpanel_fetch.model import Mode, ProfileBatchProgress, ProfileQuery
 from mixpanel_fetch.paging import Paging
 from mixpanel_fetch.plugins import PluginHost, Registered, one_line_of
-from mixpanel_fetch.protocols import FetchStrategy, StorageEngine, Transform
+from mixpanel_fetch.protocols import FetchStrategy, Gate, StorageEngine, Transform
 from mixpanel_fetch.sync import SyncOrder, SyncWish
 from mixpanel_fetch.tolerance import Tolerance
 
@@ -116,6 +116,22 @@ class Plan:
     def is_cancelled(self) -> bool:
         """Whether the caller wants the run to stop."""
         return self.cancel is not None and self.cancel.is_set()
+
+    def gate(self, settings: ClientSettings, gate: Gate) -> Gate:
+        """Return what the run's own requests take their slots from: the strategy's word, if any.
+
+        Raises PluginError where the strategy raises.
+        """
+        own = getattr(self.strategy, "gate", None)
+        if own is None:
+            return gate
+        try:
+            made: Gate = own(settings, gate)
+        except MixpanelFetchError:
+            raise
+        except Exception as error:
+            raise self.strategy_fault(one_line_of(error)) from error
+        return made
 
     def transformed(self, batch: Batch) -> Batch:
         """Return what the transforms, in the user's order, make of ``batch``."""

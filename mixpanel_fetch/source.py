@@ -142,7 +142,7 @@ class EngagePages:
 
     def portable(self) -> PageFetcher:
         """Return a picklable twin, for another process; it carries the credentials."""
-        return PortablePages(self._settings, self.query, self.session)
+        return PortablePages(self._settings, self.query, self.session, self._may_miss)
 
     def _fetch_once(self, index: int) -> tuple[DecodedPage, int, int]:
         return self._connection.fetch_page(
@@ -166,8 +166,10 @@ class OpenedPages(EngagePages):
         query: ProfileQuery,
         session: EngageSession,
         transport: Transport,
+        *,
+        may_miss: int = 0,
     ) -> None:
-        super().__init__(connection, settings, query, session)
+        super().__init__(connection, settings, query, session, may_miss=may_miss)
         self._transport = transport
 
     def close(self) -> None:
@@ -182,12 +184,16 @@ class PortablePages:
     settings: ClientSettings
     query: ProfileQuery
     session: EngageSession
+    may_miss: int = 0
 
     def open(self, gate: Gate) -> OpenedPages:
         """Return the source. Close it in the thread that opened it."""
-        transport = self.settings.transport()
-        connection = EngageConnection(self.settings, gate, transport)
-        return OpenedPages(connection, self.settings, self.query, self.session, transport)
+        settings, may_miss = self.settings, self.may_miss
+        transport = settings.transport()
+        connection = EngageConnection(settings, gate, transport)
+        return OpenedPages(
+            connection, settings, self.query, self.session, transport, may_miss=may_miss
+        )
 
 
 def open_session(

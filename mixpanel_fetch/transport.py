@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ import urllib3
 from gevent._hub_local import get_hub_if_exists  # asks without making one; gevent has no public way
 from requests.adapters import HTTPAdapter
 
-from mixpanel_fetch.adapters import BlockingAdapter, CooperativeAdapter
+from mixpanel_fetch.adapters import BlockingAdapter, CooperativeAdapter, before_sending
 from mixpanel_fetch.body import ENCODINGS, read_body
 from mixpanel_fetch.errors import ConfigError, MixpanelFetchError, ServerError
 from mixpanel_fetch.sizes import MIB, in_words
@@ -147,8 +147,11 @@ class Transport:
         params: Mapping[str, str],
         form: Mapping[str, str],
         auth: tuple[str, str],
+        confirm: Callable[[], None] | None = None,
     ) -> Answer:
         """Post ``form`` and return the whole answer, whatever its status.
+
+        ``confirm`` is called right before the request is sent, over a connection that is open.
 
         Redirects are not followed: credentials go to the host that was asked, and no other. Of an
         answer that is no 200, the beginning is enough. Raises TransportError when no whole answer
@@ -156,6 +159,7 @@ class Transport:
         be asked: an address that is none, or text that is not Unicode.
         """
         failure: MixpanelFetchError
+        outer = before_sending.set(confirm)
         try:
             return self._post(url, params, form, auth)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -167,6 +171,8 @@ class Transport:
             )
         except ValueError as error:  # from PySocks
             failure = explained(error, url)
+        finally:
+            before_sending.reset(outer)
         # Raised out here, it carries neither the request nor the text, which hold the credentials.
         raise failure
 

@@ -36,6 +36,9 @@ from mixpanel_fetch.errors import (
 )
 from mixpanel_fetch.model import ProfileQuery, RunInfo
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 PAGES = 4
 TABLES = ("users", "others")
 MODES = ("create", "append", "replace", "merge")

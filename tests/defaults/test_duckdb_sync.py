@@ -122,6 +122,7 @@ def people(count, **properties):
     ]
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_table_follows_a_project_that_changes(engage_simulator, sync, file, seed):
     project = Project(seed)

@@ -22,6 +22,9 @@ from mixpanel_fetch.simulator import Fault
 from mixpanel_fetch.sync import WEEK, SyncWish
 from mixpanel_fetch.tolerance import Tolerance
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 KINDS = {
     "full": {"full": True},
     "due": {"full_every": timedelta(microseconds=1)},

@@ -14,6 +14,9 @@ from .broken_strategies import BITES as STRATEGY_BITES
 from .broken_transforms import BITES as TRANSFORM_BITES
 from .correct import SINKS, STRATEGIES, TRANSFORMS
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 pytest_plugins = ["pytester"]
 
 BITES = [*SINK_BITES, *TRANSFORM_BITES, *STRATEGY_BITES]
