@@ -478,5 +478,10 @@ def test_an_interrupt_ends_the_wait_for_a_reader(monkeypatch: pytest.MonkeyPatch
 def test_the_plugin_registers_its_sink() -> None:
     [spec] = jsonl_sink.register_sinks()
     assert spec.name == "jsonl"
-    assert spec.capabilities == {"replace"}
+    assert spec.capabilities == {"replace", "concurrent"}
     assert isinstance(spec.factory("out.jsonl"), JsonlFile)
+
+
+def test_tables_land_at_the_same_time_where_each_has_a_file() -> None:
+    assert JsonlFile("{table}.jsonl").capabilities == {"replace", "concurrent"}
+    assert JsonlFile("out.jsonl").capabilities == {"replace"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from glob import escape
 from pathlib import Path
@@ -18,7 +19,7 @@ from marshmallow import ValidationError
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.defaults import parquet_sink
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine, ParquetOptions
+from mixpanel_fetch.defaults.parquet_sink import ParquetEngine, ParquetOptions, staging
 from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError
 from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
 
@@ -176,7 +177,7 @@ def test_compression_and_row_groups_are_the_users_choice(
 
 
 def test_wide_rows_make_smaller_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_sink, "_ROW_GROUP_BYTES", 100_000)
+    monkeypatch.setattr(staging, "ROW_GROUP_BYTES", 100_000)
     target = tmp_path / "out.parquet"
     wide = b'{"text":"' + b"x" * 100 + b'"}'
     pages = {
@@ -309,7 +310,7 @@ def test_a_failing_statement_is_one_line(tmp_path: Path) -> None:
 def test_rows_that_duckdb_does_not_take_are_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet_sink, "_as_text", lambda page_index, batch: "null")
+    monkeypatch.setattr(staging, "as_text", lambda page_index, batch: "null")
     engine = ParquetEngine(str(tmp_path / "out.parquet"))
     load = engine.begin("profiles", "create", run_info())
     with pytest.raises(StorageError, match="took 0 of the 2 rows of page 7"):
@@ -355,8 +356,10 @@ def test_a_running_statement_can_be_interrupted_from_another_thread(tmp_path: Pa
     load = engine.begin("profiles", "create", run_info())
     timer = threading.Timer(0.1, engine.interrupt)
     timer.start()
-    with pytest.raises(StorageError, match=r"(?i)interrupt"), load._reporting():
-        load._connection.execute("SELECT count(*) FROM range(1000000000) a, range(1000000) b")
+    with pytest.raises(StorageError, match=r"(?i)interrupt"), load.staging.reporting():
+        load.staging.connection.execute(
+            "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
+        )
     timer.join()
     load.abort()
     engine.interrupt()  # it has ended: nothing happens
@@ -383,5 +386,76 @@ def test_one_engine_serves_runs_from_different_threads(tmp_path: Path) -> None:
 def test_the_plugin_registers_its_sink() -> None:
     [spec] = parquet_sink.register_sinks()
     assert (spec.name, spec.options) == ("parquet", ParquetOptions)
-    assert spec.capabilities == ParquetEngine.capabilities == {"replace", "keyed"}
+    assert spec.capabilities == {"replace", "keyed", "concurrent"}
     assert isinstance(spec.factory("out.parquet", compression="gzip"), ParquetEngine)
+
+
+def store_on(folder: Path, day: datetime, *ids: str, mode: Mode = "create") -> None:
+    engine = ParquetEngine(f"{folder}/{{table}}", partition="load_date")
+    try:
+        load = engine.begin("users", mode, replace(run_info(mode=mode), started_at=day))
+        load.write(0, batch_of(*ids))
+        load.commit()
+    finally:
+        engine.close()
+
+
+def test_load_dates_make_a_file_for_each_day(tmp_path: Path) -> None:
+    store_on(tmp_path, SEEN, "a")
+    store_on(tmp_path, SEEN + timedelta(days=1), "wrong")
+    store_on(tmp_path, SEEN + timedelta(days=1), "b", mode="replace")
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet"))
+    assert files == [f"users/load_date=2026-{day}/part-0.parquet" for day in ("01-31", "02-01")]
+    with duckdb.connect() as connection:
+        query = "SELECT load_date::VARCHAR, distinct_id FROM read_parquet($1) ORDER BY ALL"
+        rows = connection.execute(query, [f"{tmp_path}/users/**/*.parquet"]).fetchall()
+    assert rows == [("2026-01-31", "a"), ("2026-02-01", "b")]
+    with pytest.raises(TableExistsError, match=r"load_date=2026-01-31/part-0\.parquet exists"):
+        store_on(tmp_path, SEEN, "again")
+    assert names_in(tmp_path) == ["users"]
+
+
+def test_readers_of_a_folder_of_load_dates_see_nothing_of_a_run(tmp_path: Path) -> None:
+    store_on(tmp_path, SEEN, "a")
+    engine = ParquetEngine(f"{tmp_path}/{{table}}", partition="load_date")
+    engine.begin("users", "replace", run_info(mode="replace")).write(0, batch_of("b"))
+    assert [path.name for path in (tmp_path / "users").rglob("*") if path.is_file()] == [
+        "part-0.parquet"
+    ]
+    engine.close()
+    assert names_in(tmp_path) == ["users"]
+
+
+def test_a_day_that_others_wrote_is_refused(tmp_path: Path) -> None:
+    store_on(tmp_path, SEEN, "a")
+    (tmp_path / "users/load_date=2026-01-31/part-9.parquet").touch()
+    with pytest.raises(ConfigError, match=r"holds part-9\.parquet, which is not of parquet://"):
+        store_on(tmp_path, SEEN, "b", mode="replace")
+
+
+def test_a_folder_of_load_dates_needs_a_folder_to_be_made_in(tmp_path: Path) -> None:
+    engine = ParquetEngine(f"{tmp_path}/none/{{table}}", partition="load_date")
+    with pytest.raises(ConfigError, match="there is no directory"):
+        engine.check("users", "create")
+    (tmp_path / "users").touch()
+    engine = ParquetEngine(f"{tmp_path}/{{table}}", partition="load_date")
+    with pytest.raises(ConfigError, match="there is no directory"):
+        engine.check("users", "create")
+
+
+def test_the_last_load_date_counts(tmp_path: Path) -> None:
+    engine = ParquetEngine(f"{tmp_path}/{{table}}", partition="load_date")
+    assert engine.count("users") is None
+    store_on(tmp_path, SEEN, "a", "b")
+    assert engine.count("users") == 2
+    store_on(tmp_path, SEEN + timedelta(days=1))
+    assert engine.count("users") == 0
+
+
+@pytest.mark.parametrize(
+    ("location", "concurrent"), [("out.parquet", False), ("{table}.parquet", True)]
+)
+def test_tables_land_at_the_same_time_where_each_has_a_file(
+    location: str, concurrent: bool
+) -> None:
+    assert ("concurrent" in ParquetEngine(location).capabilities) is concurrent

@@ -24,6 +24,9 @@ from mixpanel_fetch.hookspecs import SinkSpec, hookimpl
 from mixpanel_fetch.protocols import StorageEngine
 from mixpanel_fetch.secret import Secret
 
+CAPABILITIES = frozenset({"replace", "concurrent"})
+"""Of files; what one location can, its engine says."""
+
 
 def open_sink(location: str, *, raw: bool = False, token: str | None = None) -> StorageEngine:
     """Return the engine for ``location``: a path, or ``-`` for standard output.
@@ -40,4 +43,4 @@ def open_sink(location: str, *, raw: bool = False, token: str | None = None) -> 
 def register_sinks() -> Iterable[SinkSpec]:
     """Return the sink ``jsonl``."""
     summary = "one JSON object a line: a file (.gz: gzipped), or - for standard output"
-    return [SinkSpec("jsonl", open_sink, JsonlOptions, summary, frozenset({"replace"}))]
+    return [SinkSpec("jsonl", open_sink, JsonlOptions, summary, CAPABILITIES)]
