@@ -48,7 +48,7 @@ def landed(tmp_path):
 
 
 def test_just_the_named_profiles_come_in_chunks_and_in_parallel(engage_simulator, fetch, landed):
-    simulator = engage_simulator(profiles=500, latency=0.25)
+    simulator = engage_simulator(profiles=500, latency=1.0)
     result = fetch(simulator, IDS[:300], page_size=30)
     assert landed() == set(IDS[:300])
     assert (result.exit_code, result.total_pages, result.total_rows) == (0, 10, 300)

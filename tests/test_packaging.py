@@ -174,7 +174,9 @@ def test_the_changelog_tells_of_this_version():
 def test_built_ins_are_entry_points_of_our_own_distribution():
     ours = entry_points(group="mixpanel_fetch")
     names = {entry.name for entry in ours if entry.dist.name == "mixpanel-fetch"}
-    assert names == {"duckdb", "gevent-pool", "jsonl", "parquet", "sequential", "shape"}
+    assert names == {
+        *("duckdb", "executors", "gevent-pool", "jsonl", "parquet", "sequential", "shape"),
+    }
 
 
 def test_both_commands_are_installed():

@@ -92,7 +92,7 @@ def fetch(simulator, count=10):
 
 
 def test_http_goes_through_the_proxy_and_overlaps(engage_simulator, monkeypatch, proxy):
-    simulator = engage_simulator(profiles=10, latency=0.25)
+    simulator = engage_simulator(profiles=10, latency=0.75)
     monkeypatch.setenv("HTTP_PROXY", url_of(proxy))
     assert fetch(simulator) == [200] * 10
     assert len(proxy.seen) == 10
@@ -100,7 +100,7 @@ def test_http_goes_through_the_proxy_and_overlaps(engage_simulator, monkeypatch,
 
 
 def test_https_goes_through_a_tunnel_and_overlaps(engage_simulator, monkeypatch, proxy):
-    simulator = engage_simulator(profiles=10, latency=0.25, tls=True)
+    simulator = engage_simulator(profiles=10, latency=0.75, tls=True)
     monkeypatch.setenv("HTTPS_PROXY", url_of(proxy))
     assert fetch(simulator) == [200] * 10
     assert 1 <= len(proxy.seen) <= 5  # tunnels are kept and used again

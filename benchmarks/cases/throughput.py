@@ -68,7 +68,9 @@ def _readings(folder: Path, load: _Load, single: SimulatorProcess) -> Iterator[R
 
     net = Figure(load.name, f"{load.what}, less one profile", floor=_FLOOR, at_most=load.at_most)
     yield Reading(net, whole.wall - one.wall, floor.seconds)
-    own = Figure(f"{load.name}/own", f"{load.what}, the same", floor=f"{_FLOOR}, own route")
+    own = Figure(
+        f"{load.name}/own", f"{load.what}, less one profile, too", floor=f"{_FLOOR}, own route"
+    )
     yield Reading(own, whole.wall - one.wall, ingests["own"].seconds)
     gross = Figure(f"{load.name}/whole", f"{load.what}, whole process", floor=_FLOOR)
     yield Reading(gross, whole.wall, floor.seconds)
