@@ -32,7 +32,9 @@ python_use_unqualified_type_names = True
 # What signatures name of other projects has its page elsewhere, and no inventory is fetched; what
 # they name of our own insides has none.
 nitpick_ignore_regex = [
-    XX(r"py:.*", r"(click|_?duckdb|marshmallow|pluggy)\..*"),
+    (r"py:.*", r"(collections(\.abc)?|concurrent\.futures|datetime|os|pathlib)\..*"),
+    (r"py:.*", r"(threading|typing)\..*"),
+    (r"py:.*", r"(click|_?duckdb|marshmallow|pluggy)\..*"),
     (r"py:class", r"mixpanel_fetch\.(assembly\.\w+|client\.EngageConnection)"),
     (r"py:class", "Event"),  # threading's, where it is imported for type checkers only
     (r"py:class", "Executor"),  # as a signature of our own names that of concurrent.futures
