@@ -29,7 +29,12 @@ def recall(sink: Sink, function: Callable[[ResumableEngine], T]) -> T:
 
 def show(sink: Sink, function: Callable[[ColumnsEngine], T]) -> T:
     """Return what ``function`` makes of a destination's columns. Raises as :func:`read`."""
-    return _ask(sink, ColumnsEngine, function, "cannot show properties as columns; duckdb can")
+    return _ask(
+        sink,
+        ColumnsEngine,
+        function,
+        "cannot show properties as columns; duckdb and postgresql can",
+    )
 
 
 def _ask(sink: Sink, kind: type, function: Callable[[Any], T], otherwise: str) -> T:

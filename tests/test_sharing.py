@@ -591,7 +591,7 @@ class Canned:
     def __init__(self, *answers):
         self.answers, self.forms = list(answers), []
 
-    def post(self, url, *, params, form, auth):
+    def post(self, url, *, form, **_):
         self.forms.append(form)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
