@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,9 @@ def test_nothing_of_a_fetch_is_seen_in_the_cluster(
             kit.fetch(simulator, options=options | {"credentials": "workers"}, where=query)
         state = cluster.logs / "state"
         client.dump_cluster_state(str(state), format="yaml", write_from_scheduler=False)
-        known = json.dumps(
-            [client.scheduler_info(), client.get_events(), client.story(), client.profile()],
-            default=repr,
-        )
+        info = dict(client.scheduler_info())
+        known = repr([info, client.get_events(), client.story(), client.profile()])
+    assert cluster.address in known
     texts = [path.read_text() for path in cluster.logs.glob("*.log")]
     assert any("Compute Failed" in text for text in texts), "the logs tell of failed tasks"
     texts += [known, *(path.read_text() for path in cluster.logs.glob("state*"))]
