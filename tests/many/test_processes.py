@@ -93,13 +93,27 @@ def test_no_process_is_left_behind():
     executor.shutdown()
 
 
+MEET = """
+import os, pathlib, time
+folder = pathlib.Path({folder!r})
+(folder / str(os.getpid())).touch()
+while len(list(folder.iterdir())) < 2:
+    time.sleep(0.01)
+"""
+MARK = "import os, pathlib; pathlib.Path({folder!r}, str(os.getpid())).touch()"
+
+
 def test_what_stops_is_called_in_every_process_that_works(tmp_path):
+    met, asked = tmp_path / "met", tmp_path / "asked"
+    met.mkdir()
+    asked.mkdir()
     with Processes(2) as executor:
-        began = [executor.submit(time.sleep, 0.0) for _ in range(2)]
+        began = [executor.submit(exec, MEET.format(folder=str(met))) for _ in range(2)]
         for call in began:
             call.result(PATIENCE)
-        executor.stop_running(partial(Path.touch, tmp_path / "asked"))
-        until((tmp_path / "asked").exists)
+        executor.stop_running(partial(exec, MARK.format(folder=str(asked))))
+        both = {path.name for path in met.iterdir()}
+        until(lambda: {path.name for path in asked.iterdir()} == both)
         executor.submit(os.getpid).result(PATIENCE)
 
 
