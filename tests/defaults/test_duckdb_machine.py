@@ -226,10 +226,13 @@ class SinkMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
         (self.folder / "0").mkdir()
         self.path = self.folder / "0" / "r.db"
-        self.engine = DuckDBEngine(self.path)
+        self.engine = self.opened()
         self.load = None
         self.model = Model()
         self.crashes = self.begun = 0
+
+    def opened(self):
+        return DuckDBEngine(self.path, key=self.chance.choice([None, "none", "primary"]))
 
     def teardown(self):
         if hasattr(self, "engine"):
@@ -348,7 +351,7 @@ class SinkMachine(RuleBasedStateMachine):
         path = crashed(self.path, self.folder / str(self.crashes))
         self.engine.close()  # of what nobody looks at any more
         self.path = path
-        self.engine = DuckDBEngine(path)
+        self.engine = self.opened()
         self.load = None
         self.model.drop()
 

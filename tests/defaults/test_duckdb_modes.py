@@ -3,60 +3,89 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from mixpanel_fetch.defaults.duckdb_sink import staging
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError, TableNotFoundError
 
 OURS = "(distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
+BARE = "(distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)"
 
 
-@pytest.fixture(params=["key at the end", "key from the start"])
-def keyed(request, monkeypatch):
-    from mixpanel_fetch.defaults.duckdb_sink import load
-
-    if request.param == "key from the start":
-        monkeypatch.setattr(load, "KEY_FROM", 0)
+@pytest.fixture(params=[None, "none", "primary"])
+def key(request):
+    return request.param
 
 
-def test_create_makes_the_table_of_the_contract(kit, path, keyed):
-    report = kit.fetch(DuckDBEngine(path), {1: kit.batch("c"), 0: kit.batch("a", "b")})
-    assert (report.total_rows, report.inserted, report.updated) == (3, 3, 0)
+def definition(kit, path):
     ((sql,),) = kit.query(path, "SELECT sql FROM duckdb_tables() WHERE table_name = 'users'")
-    assert sql.replace(" USING COMPRESSION ZSTD", "") == (
-        "CREATE TABLE users(distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP,"
-        " PRIMARY KEY(distinct_id));"
+    return sql.replace(" USING COMPRESSION ZSTD", "")
+
+
+def test_create_makes_the_table_of_the_documentation(kit, path, key):
+    report = kit.fetch(DuckDBEngine(path, key=key), {1: kit.batch("c"), 0: kit.batch("a", "b")})
+    assert (report.total_rows, report.inserted, report.updated) == (3, 3, 0)
+    id_and_key = (
+        ("VARCHAR", ", PRIMARY KEY(distinct_id)") if key == "primary" else ("VARCHAR NOT NULL", "")
+    )
+    assert definition(kit, path) == (
+        "CREATE TABLE users(distinct_id {}, properties JSON, last_seen TIMESTAMP{});".format(
+            *id_and_key
+        )
     )
     assert kit.query(path, "SHOW TABLES") == [("users",)]
     assert kit.values(path) == {"a": "1", "b": "1", "c": "1"}
 
 
-def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, keyed):
+@pytest.mark.parametrize("key", ["none", "primary"])
+def test_a_table_that_is_replaced_keeps_its_key_unless_told_otherwise(kit, path, key):
+    kit.fetch(DuckDBEngine(path, key=key), {0: kit.batch("a")})
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b", "b")}, "replace", run_id="again")
+    assert ("PRIMARY KEY" in definition(kit, path)) == (key == "primary")
+    other = "none" if key == "primary" else "primary"
+    pages = {0: kit.batch("c", "c")}
+    kit.fetch(DuckDBEngine(path, key=other), pages, "replace", run_id="other")
+    assert ("PRIMARY KEY" in definition(kit, path)) == (other == "primary")
+    assert kit.values(path) == {"c": "1"}
+
+
+@pytest.mark.parametrize("key", ["unique", ""])
+def test_another_key_is_refused(path, key):
+    with pytest.raises(ConfigError, match="key: Must be one of: none, primary"):
+        DuckDBEngine(path, key=key)
+
+
+@pytest.mark.parametrize("index", [None, "CREATE UNIQUE INDEX mine ON users (distinct_id)"])
+def test_rows_that_came_twice_are_gone_for_an_index_whatever_else_is_open(kit, path, index):
+    """DuckDB finds rows that were deleted, too, as long as another transaction is open."""
+    kit.make(path, "CREATE TABLE users " + BARE, *([index] if index else []))
+    with duckdb.connect(str(path)) as host, host.cursor() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM users").fetchall()
+        engine = DuckDBEngine(connection=host, key=None if index else "primary")
+        report = kit.fetch(engine, {0: kit.batch("a", "b"), 1: kit.batch("b")}, "replace")
+        other.execute("COMMIT")
+        assert (report.total_rows, report.duplicate_rows) == (2, 1)
+        with pytest.raises(duckdb.ConstraintException):
+            host.execute("INSERT INTO users (distinct_id) VALUES ('b')")
+    assert kit.values(path) == {"a": "1", "b": "1"}
+
+
+def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, key):
     pages = {
         2: kit.batch("x", "y", value="two"),
         0: kit.batch("x", "z", "z", value="zero"),
         1: kit.batch("y", "q", value="one"),
     }
-    report = kit.fetch(DuckDBEngine(path), pages)
+    report = kit.fetch(DuckDBEngine(path, key=key), pages)
     assert kit.values(path) == {"x": "two", "y": "two", "z": "zero", "q": "one"}
     assert (report.total_rows, report.duplicate_rows) == (4, 3)
 
 
-def test_within_a_page_the_later_row_wins(kit, path, keyed):
+def test_within_a_page_the_later_row_wins(kit, path, key):
     rows = [{"distinct_id": "a", "properties": {"v": n}} for n in range(5)]
-    report = kit.fetch(DuckDBEngine(path), {0: kit.Batch.from_rows(rows)}, batch_size=2)
+    engine = DuckDBEngine(path, key=key)
+    report = kit.fetch(engine, {0: kit.Batch.from_rows(rows)}, batch_size=2)
     assert kit.values(path) == {"a": "4"}
     assert (report.total_rows, report.duplicate_rows) == (1, 4)
-
-
-def test_the_key_is_added_on_the_way_when_a_load_grows_large(kit, path, monkeypatch):
-    from mixpanel_fetch.defaults.duckdb_sink import load
-
-    monkeypatch.setattr(load, "KEY_FROM", 3)
-    pages = {i: kit.batch(f"a{i}", f"b{i}", "same", value=i) for i in (3, 1, 0, 2, 4)}
-    report = kit.fetch(DuckDBEngine(path), pages)
-    assert (report.total_rows, report.duplicate_rows) == (11, 4)
-    assert kit.values(path)["same"] == "4"
-    assert staging.KEY_FROM > 200_000
 
 
 def test_create_refuses_an_existing_table_whatever_its_case(kit, path):
@@ -93,12 +122,12 @@ def test_append_to_a_missing_table_is_refused(kit, path):
     "table",
     [
         "CREATE TABLE users " + OURS,
-        "CREATE TABLE users (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)",
+        "CREATE TABLE users " + BARE,
         "CREATE TABLE users (extra INT DEFAULT 7, last_seen TIMESTAMP, properties VARCHAR,"
         " distinct_id VARCHAR)",
     ],
 )
-def test_upsert_keeps_other_rows_and_counts_new_and_old(kit, path, mode, table, keyed):
+def test_upsert_keeps_other_rows_and_counts_new_and_old(kit, path, mode, table):
     kit.make(
         path,
         table,
@@ -155,7 +184,7 @@ def test_upsert_into_a_table_that_another_refers_to(kit, path):
 
 
 @pytest.mark.parametrize("name", ["users", "USERS"])
-def test_replace_keeps_indexes_comments_and_views(kit, path, name, keyed):
+def test_replace_keeps_indexes_comments_and_views(kit, path, name, key):
     kit.make(
         path,
         "CREATE TABLE users (distinct_id VARCHAR, last_seen TIMESTAMP, properties JSON, x INT)",
@@ -168,7 +197,8 @@ def test_replace_keeps_indexes_comments_and_views(kit, path, name, keyed):
         "COMMENT ON INDEX seen IS 'fast'",
         "CREATE VIEW v AS SELECT distinct_id FROM users",
     )
-    report = kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b", "a")}, "replace", name)
+    pages = {0: kit.batch("a", "b", "a")}
+    report = kit.fetch(DuckDBEngine(path, key=key), pages, "replace", name)
     assert (report.total_rows, report.inserted, report.duplicate_rows) == (2, 2, 1)
     assert sorted(kit.query(path, "SELECT * FROM v")) == [("a",), ("b",)]
     assert sorted(kit.query(path, "SELECT index_name, comment FROM duckdb_indexes()")) == [

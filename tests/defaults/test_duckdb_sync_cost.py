@@ -108,17 +108,22 @@ def test_where_nothing_came_the_table_is_not_touched(engage_simulator, sync, con
 # Many rows that differ
 
 
-@pytest.mark.parametrize("merged", [False, True])
+@pytest.fixture
+def few_are_many(monkeypatch):
+    monkeypatch.setattr(upsert, "MANY", 20)
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize(("merged", "key"), [(False, "primary"), (True, "primary"), (True, "none")])
 def test_many_rows_are_deleted_and_inserted_anew_with_the_same_outcome(
-    engage_simulator, workspace_of, connection, monkeypatch, merged
+    engage_simulator, workspace_of, connection, merged, key
 ):
     """In place, DuckDB would keep every one of them in memory."""
-    monkeypatch.setattr(upsert, "MANY", 20)
     simulator = engage_simulator(profiles=people(60))
 
     def fetch(host):
         how = {"mode": "merge"} if merged else {"sync": SyncWish(full=True, history=True)}
-        engine = DuckDBEngine(connection=host)
+        engine = DuckDBEngine(connection=host, key=key)
         return workspace_of(simulator, engine).fetch_profiles("t", **how)
 
     fetch(connection)
@@ -133,10 +138,29 @@ def test_many_rows_are_deleted_and_inserted_anew_with_the_same_outcome(
     rows = dict(connection.execute("SELECT distinct_id, (properties->>'n')::INT FROM t").fetchall())
     now = {f"id{number}": int(number >= 10) for number in range(70)}
     assert rows == {**now, "late": None}
-    with pytest.raises(duckdb.ConstraintException):
-        connection.execute("INSERT INTO t (distinct_id) VALUES ('id11')")
+    if key == "primary":
+        with pytest.raises(duckdb.ConstraintException):
+            connection.execute("INSERT INTO t (distinct_id) VALUES ('id11')")
 
 
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_table_of_the_users_own_that_has_an_id_twice_keeps_both_rows(
+    engage_simulator, workspace_of, connection, merged
+):
+    connection.execute("CREATE TABLE t (distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)")
+    connection.execute("INSERT INTO t SELECT 'id' || i, '{}', NULL FROM range(60) AS r(i)")
+    connection.execute("INSERT INTO t VALUES ('id7', '{}', NULL)")
+    how = {"mode": "merge"} if merged else {"sync": SyncWish()}
+    workspace = workspace_of(
+        engage_simulator(profiles=people(60)), DuckDBEngine(connection=connection)
+    )
+    assert workspace.fetch_profiles("t", **how).updated == 60
+    rows = connection.execute("SELECT properties->>'n' FROM t WHERE distinct_id = 'id7'")
+    assert rows.fetchall() == [("0",), ("0",)]
+
+
+@pytest.mark.usefixtures("few_are_many")
 @pytest.mark.parametrize(
     "theirs",
     [
@@ -145,9 +169,8 @@ def test_many_rows_are_deleted_and_inserted_anew_with_the_same_outcome(
     ],
 )
 def test_rows_that_the_user_has_built_upon_are_changed_in_place(
-    engage_simulator, sync, connection, monkeypatch, theirs
+    engage_simulator, sync, connection, theirs
 ):
-    monkeypatch.setattr(upsert, "MANY", 20)
     simulator = engage_simulator(profiles=people(60))
     sync(simulator)
     connection.execute(theirs)

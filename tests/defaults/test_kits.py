@@ -54,12 +54,12 @@ def row_of(distinct_id, properties, last_seen):
 
 
 class TestDuckDB(SinkTests):
-    @pytest.fixture
-    def case(self, tmp_path):
+    @pytest.fixture(params=["", "?key=primary"])
+    def case(self, request, tmp_path):
         path = tmp_path / "r.db"
         rows = from_duckdb(path)
         return SinkCase(
-            f"duckdb:///{path}",
+            f"duckdb:///{path}{request.param}",
             rows=rows,
             unusable=f"duckdb:///{tmp_path}/none/r.db",
             versions=lambda table: rows(f"{table}_history"),

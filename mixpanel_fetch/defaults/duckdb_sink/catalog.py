@@ -12,12 +12,20 @@ from mixpanel_fetch.defaults.duckdb_sink.names import METADATA_SCHEMA, TableName
 from mixpanel_fetch.errors import ConfigError, TableExistsError, TableNotFoundError
 from mixpanel_fetch.model import Mode
 
+OF_TABLE = "WHERE database_name = $1 AND schema_name = $2 AND table_name = $3"
+"""What a statement about the catalog says of one table, with the parameters of ``which``."""
+
 COLUMNS = {
     "distinct_id": frozenset({"VARCHAR"}),
     "properties": frozenset({"JSON", "VARCHAR"}),
     "last_seen": frozenset({"TIMESTAMP"}),
 }
 """The columns that an existing table must have, and the types that hold our values unchanged."""
+
+
+def which(db: Database, table: TableName) -> list[str]:
+    """Return the parameters of ``OF_TABLE``."""
+    return [db.catalog, table.schema, table.table]
 
 
 def find_table(db: Database, name: TableName) -> TableName | None:
@@ -92,10 +100,10 @@ class Belongings:
 
 def belongings(db: Database, table: TableName) -> Belongings:
     """Return the indexes and comments of ``table``; comments of other columns than ours go."""
-    where = "WHERE database_name = $1 AND schema_name = $2 AND table_name = $3"
-    which = [db.catalog, table.schema, table.table]
+    this = which(db, table)
     indexes = db.execute(
-        f"SELECT index_name, sql, comment FROM duckdb_indexes() {where} AND sql IS NOT NULL", which
+        f"SELECT index_name, sql, comment FROM duckdb_indexes() {OF_TABLE} AND sql IS NOT NULL",
+        this,
     )
     noted = [
         (f"INDEX {quoted(db.catalog, table.schema, index)}", comment)
@@ -103,12 +111,12 @@ def belongings(db: Database, table: TableName) -> Belongings:
     ]
     noted += [
         (f"TABLE {db.sql(table)}", comment)
-        for (comment,) in db.execute(f"SELECT comment FROM duckdb_tables() {where}", which)
+        for (comment,) in db.execute(f"SELECT comment FROM duckdb_tables() {OF_TABLE}", this)
     ]
     noted += [
         (f"COLUMN {db.sql(table)}.{quoted(column)}", comment)
         for column, comment in db.execute(
-            f"SELECT column_name, comment FROM duckdb_columns() {where}", which
+            f"SELECT column_name, comment FROM duckdb_columns() {OF_TABLE}", this
         )
         if fold(column) in COLUMNS
     ]
@@ -122,6 +130,22 @@ def belongings(db: Database, table: TableName) -> Belongings:
     )
 
 
+def has_key(db: Database, table: TableName) -> bool:
+    """Whether ``distinct_id`` is the primary key of ``table``."""
+    return bool(
+        db.value(
+            f"SELECT count(*) FROM duckdb_constraints() {OF_TABLE}"
+            " AND constraint_type = 'PRIMARY KEY' AND constraint_column_names = ['distinct_id']",
+            which(db, table),
+        )
+    )
+
+
+def has_index(db: Database, table: TableName) -> bool:
+    """Whether DuckDB keeps an index of any kind over ``table``."""
+    return bool(db.value(f"SELECT index_count FROM duckdb_tables() {OF_TABLE}", which(db, table)))
+
+
 def _refuse_unreplaceable(db: Database, table: TableName) -> None:
     # Rehearsed and rolled back: DuckDB itself knows best who refers to the table, and which index
     # needs a column that the new table will not have.
@@ -131,7 +155,7 @@ def _refuse_unreplaceable(db: Database, table: TableName) -> None:
             db.execute(f"DROP TABLE {db.sql(table)}")
             db.execute(
                 f"CREATE TABLE {db.sql(table)}"
-                " (distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
+                " (distinct_id VARCHAR NOT NULL, properties JSON, last_seen TIMESTAMP)"
             )
             kept.restore(db)
             raise _RehearsalOver
@@ -148,8 +172,8 @@ class _RehearsalOver(Exception):  # noqa: N818 - it ends a transaction, and is n
 def _refuse_unfit(db: Database, table: TableName) -> None:
     columns = db.execute(
         "SELECT column_name, data_type, is_nullable, column_default FROM duckdb_columns()"
-        " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
-        [db.catalog, table.schema, table.table],
+        f" {OF_TABLE}",
+        which(db, table),
     )
     types = {fold(name): kind for name, kind, *_ in columns}
     for name, fitting in COLUMNS.items():

@@ -34,7 +34,7 @@ from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import CHECKPOINT, MEMORY, settings_of
+from mixpanel_fetch.defaults.duckdb_sink.options import CHECKPOINT, MEMORY, Key, key_of, settings_of
 from mixpanel_fetch.defaults.duckdb_sink.reader import Reader
 from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
 from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger
@@ -52,10 +52,11 @@ class DuckDBEngine:
     instead; the engine works on a cursor of it, never closes it, and sets on it only what is given
     here and ``checkpoint_threshold``.
 
-    ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); the index of the
-    ids gets more once it needs more. ``checkpoint_threshold``: how much is written ahead before it
-    is compressed into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at
-    most 4).
+    ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); an index gets more
+    once it needs more. ``checkpoint_threshold``: how much is written ahead before it is compressed
+    into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at most 4). ``key``:
+    ``primary`` makes ``distinct_id`` the primary key of a table that is made, ``none`` does not; by
+    default a table that is kept in step has one, another only where it replaces one that has.
 
     Raises ConfigError for values that these cannot have.
     """
@@ -70,16 +71,18 @@ class DuckDBEngine:
         memory_limit: str | None = None,
         checkpoint_threshold: str = CHECKPOINT,
         threads: int | None = None,
+        key: Key | None = None,
     ) -> None:
         if (path is None) == (connection is None):
             raise ConfigError("give either the path of a DuckDB file or a connection")
         self._settings = settings_of(
             memory_limit, checkpoint_threshold, threads, own=connection is None
         )
-        memory_limit = self._settings.get("memory_limit")
+        memory = self._settings.get("memory_limit")
+        self._memory = None if memory is None else bytes_of(memory)
+        self._key = key_of(key)
         self._path = None if path is None else Path(path)
         self._host = connection
-        self._memory = None if memory_limit is None else bytes_of(memory_limit)
         self._db: Database | None = None
         self._reader = Reader(self._open_to_read, self._memory or bytes_of(MEMORY))
 
@@ -118,9 +121,8 @@ class DuckDBEngine:
 
     def count(self, table: str) -> int | None:
         """Return the rows of ``table``, None where there is none."""
-        name = TableName.parse(table)
         with self._visit() as db:
-            found = None if db is None else catalog.find_table(db, name)
+            found = None if db is None else catalog.find_table(db, TableName.parse(table))
             if db is None or found is None:
                 return None
             return int(db.value(f"SELECT count(*) FROM {db.sql(found)}"))
@@ -158,9 +160,8 @@ class DuckDBEngine:
 
     def sync_state(self, table: str) -> SyncState | None:
         """Return what is remembered of a table that is kept in step."""
-        name = TableName.parse(table)
         with self._visit() as db:
-            return None if db is None else SyncLedger(db).find(name)
+            return None if db is None else SyncLedger(db).find(TableName.parse(table))
 
     def check_in_step(self, table: str, order: SyncOrder) -> None:
         """Refuse a table that cannot be kept in step as ``order`` says. Raises ConfigError."""
@@ -242,6 +243,7 @@ class DuckDBEngine:
             MemoryBudget(db.connection, self._memory),
             run,
             name,
+            key=self._key,
             earlier=earlier,
             created_metadata=created_metadata,
             undo=self._remove,

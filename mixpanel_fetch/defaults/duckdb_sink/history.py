@@ -82,9 +82,7 @@ def find_history(db: Database, name: TableName) -> TableName | None:
     if found is None:
         return None
     columns = db.execute(
-        "SELECT column_name FROM duckdb_columns()"
-        " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
-        [db.catalog, found.schema, found.table],
+        f"SELECT column_name FROM duckdb_columns() {catalog.OF_TABLE}", catalog.which(db, found)
     )
     if not {*_COLUMNS} <= {column for (column,) in columns}:
         raise ConfigError(f"table {found} is there and holds no history; rename it")

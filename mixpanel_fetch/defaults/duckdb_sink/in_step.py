@@ -180,9 +180,8 @@ def _mark_of(db: Database, target: TableName) -> str | None:
 
 def _type_of_mark(db: Database, target: TableName) -> str | None:
     columns = db.execute(
-        "SELECT column_name, data_type FROM duckdb_columns()"
-        " WHERE database_name = $1 AND schema_name = $2 AND table_name = $3",
-        [db.catalog, target.schema, target.table],
+        f"SELECT column_name, data_type FROM duckdb_columns() {catalog.OF_TABLE}",
+        catalog.which(db, target),
     )
     return next((kind for column, kind in columns if fold(column) == DELETED_AT), None)
 

@@ -14,9 +14,10 @@ from mixpanel_fetch.defaults.duckdb_sink.in_step import InStep, in_order
 from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger, PageEntry, RunEntry
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
+from mixpanel_fetch.defaults.duckdb_sink.options import Key
 from mixpanel_fetch.defaults.duckdb_sink.publish import Published, prepare, publish
 from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
-from mixpanel_fetch.defaults.duckdb_sink.staging import KEY_FROM, Staging
+from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
 from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger, naive
 from mixpanel_fetch.errors import StorageError
 from mixpanel_fetch.model import LoadReport, Mode, RunInfo, RunStatus
@@ -26,8 +27,9 @@ from mixpanel_fetch.sync import SyncState
 class DuckDBLoad:
     """A :class:`~mixpanel_fetch.protocols.TableLoad` into a DuckDB table.
 
-    Every method is for the run's own thread. ``earlier``: what the ledger has of the run that
-    goes on here; ``undo``: called once an abort has left the database bare.
+    Every method is for the run's own thread. ``key``: the option of that name. ``earlier``: what
+    the ledger has of the run that goes on here; ``undo``: called once an abort has left the
+    database bare.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class DuckDBLoad:
         run: RunInfo,
         name: TableName,
         *,
+        key: Key | None,
         earlier: RunEntry | None,
         created_metadata: bool,
         undo: Callable[[], None],
@@ -46,8 +49,8 @@ class DuckDBLoad:
         self._budget = budget
         self._run = run
         self._name = name
+        self._key = key
         self._staging = Staging(db, budget, run.run_id, name)
-        self._unkeyed = 0 if self._staging.keyed else self._staging.count()
         self._earlier = earlier
         self._pages = {page.index: page for page in earlier.pages} if earlier else {}
         self._created_metadata = created_metadata
@@ -79,12 +82,9 @@ class DuckDBLoad:
                 raise StorageError(f"page {index} has landed already")
         names = ", ".join(str(index) for index, _ in pages)
         with failures.translated(f"cannot store page{'s' * (len(pages) > 1)} {names}"):
-            if self._unkeyed >= KEY_FROM:
-                self._staging.add_key()
-                self._unkeyed = 0
             try:
-                self._landed(landing, self._land(landing))
-            except (duckdb.ConversionException, duckdb.ConstraintException):
+                self._land(landing)
+            except duckdb.ConversionException:
                 for page in landing:
                     self._land_alone(page)
         return [len(page) for page in landing]
@@ -125,11 +125,7 @@ class DuckDBLoad:
     def count_duplicates(self) -> int:
         """Return how many rows gave way to another of their id. Raises StorageError."""
         with failures.translated(f"cannot count what came twice for {self._name}"):
-            # Where rows go into a table that is there, nothing else needs the key.
-            unique = (
-                self._staging.add_key if self._run.sync is None else self._staging.drop_repeated
-            )
-            unique()
+            self._staging.drop_repeated()
             return self._ledger.duplicate_rows(self._run.run_id)
 
     def suspend(self) -> None:
@@ -152,49 +148,27 @@ class DuckDBLoad:
                 if self._db.created and catalog.is_bare(self._db):
                     self._undo()
 
-    def _land(self, pages: Sequence[Rows]) -> list[PageEntry]:
+    def _land(self, pages: Sequence[Rows]) -> None:
+        entries = [
+            PageEntry(page.page, len(page), 0, page.repaired, note=page.note) for page in pages
+        ]
         with self._db.transaction():
             for page in pages:
                 self._staging.insert(page, self._run.batch_size)
-            return self._note([_entry(page) for page in pages])
+            self._ledger.land(self._run.run_id, entries)
+        self._pages |= {entry.index: entry for entry in entries}
 
     def _land_alone(self, page: Rows) -> None:
-        """Land a page that may hold what DuckDB's JSON refuses, or ids that are held already.
-
-        Rare enough to land it twice: rows repeat between pages only if profiles moved while they
-        were being fetched.
-        """
+        """Land a page that may hold what DuckDB's JSON refuses; rare enough to land it twice."""
         try:
-            entries = self._land_or_upsert(page)
+            self._land([page])
         except duckdb.ConversionException:
-            page = page.mended(self._db)
-            entries = self._land_or_upsert(page)
-        self._landed([page], entries)
-
-    def _land_or_upsert(self, page: Rows) -> list[PageEntry]:
-        try:
-            return self._land([page])
-        except duckdb.ConstraintException:
-            with self._db.transaction():
-                duplicates = self._staging.upsert(page, self._run.batch_size)
-                return self._note([_entry(page, duplicates)])
-
-    def _note(self, entries: list[PageEntry]) -> list[PageEntry]:
-        self._ledger.land(self._run.run_id, entries)
-        return entries
-
-    def _landed(self, pages: Sequence[Rows], entries: Sequence[PageEntry]) -> None:
-        self._pages |= {entry.index: entry for entry in entries}
-        rows = sum(map(len, pages))
-        if self._staging.keyed:
-            self._budget.grew(rows)
-        else:
-            self._unkeyed += rows
+            self._land([page.mended(self._db)])
 
     def _publish(self) -> LoadReport:
         mode: Mode = "merge" if self._has_published() else self._run.mode
         self._budget.make_room(self._keys_to_index(mode))
-        prepare(self._db, self._staging, self._name, mode)
+        prepare(self._db, self._staging, self._name, mode, self._key)
         with self._db.transaction():
             report = self._report(publish(self._db, self._staging, self._name, mode))
             if mode in ("create", "replace"):
@@ -207,7 +181,8 @@ class DuckDBLoad:
     def _publish_in_step(self, complete: bool) -> LoadReport:
         order = self._run.sync
         assert order is not None
-        prepare(self._db, self._staging, self._name, "merge")
+        # A sync that brings a few rows looks for their ids: a key has them, however many there are.
+        prepare(self._db, self._staging, self._name, "merge", self._key or "primary")
         whole = complete and not self._has_published()
         ledger = SyncLedger(self._db)
         with self._db.transaction():
@@ -265,8 +240,6 @@ class DuckDBLoad:
         staged = self._staging.count()
         if mode == "replace":
             return staged * len(catalog.belongings(self._db, existing).indexes)
+        if not catalog.has_index(self._db, existing):
+            return 0
         return staged + int(self._db.value(f"SELECT count(*) FROM {self._db.sql(existing)}"))
-
-
-def _entry(page: Rows, duplicates: int = 0) -> PageEntry:
-    return PageEntry(page.page, len(page), duplicates, page.repaired, note=page.note)

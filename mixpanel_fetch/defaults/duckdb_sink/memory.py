@@ -1,8 +1,8 @@
 """How much memory DuckDB may take, so that it stays flat and still never runs out.
 
 DuckDB takes 80 % of the machine unless told otherwise. Its limit bounds the rows well, which can
-go to disk; the index of the ids cannot, counts all the same, and a checkpoint that finds no room
-invalidates the database. So the limit follows the index: what the index needs beyond its share of
+go to disk; an index cannot, counts all the same, and a checkpoint that finds no room invalidates
+the database. So where there is an index, the limit follows it: what it needs beyond its share of
 the limit is added.
 """
 
@@ -18,8 +18,6 @@ WORKING = 120_000_000
 PER_KEY = 160
 """Bytes a key may take while an index is built over ids of usual length, the sort included."""
 
-_LOOK_EVERY = 50_000
-
 
 class MemoryBudget:
     """The ``memory_limit`` of one connection: ``limit`` bytes, more where the index needs them.
@@ -31,14 +29,6 @@ class MemoryBudget:
         self._connection = connection
         self._limit = limit
         self._granted = limit or 0
-        self._unseen = 0
-
-    def grew(self, rows: int) -> None:
-        """Note ``rows`` more keys, and look now and then at what their index takes."""
-        self._unseen += rows
-        if self._unseen >= _LOOK_EVERY:
-            self._unseen = 0
-            self.make_room(0)
 
     def make_room(self, keys: int) -> None:
         """Make sure that an index over ``keys`` more keys finds room."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal, cast, get_args
 from urllib.parse import unquote
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sizes import bytes_of
+
+Key = Literal["none", "primary"]
+"""Whether ``distinct_id`` is the primary key of a table."""
 
 SMALLEST_MEMORY = "100MB"
 MEMORY = "200MB"
@@ -54,12 +58,15 @@ class DuckDBOptions(Schema):
 
     ``memory_limit``: what DuckDB may take for rows (default 200MB). ``checkpoint_threshold``: how
     much is written ahead before it is compressed into the file (default 128MB). ``threads``:
-    DuckDB's (default one a core, at most 4).
+    DuckDB's (default one a core, at most 4). ``key``: ``primary`` makes ``distinct_id`` the primary
+    key of a table that is made, ``none`` does not; by default a table that is kept in step has one,
+    another only where it replaces one that has.
     """
 
     memory_limit = fields.String(validate=_memory)
     checkpoint_threshold = fields.String(validate=_size)
     threads = fields.Integer(validate=validate.Range(min=1))
+    key = fields.String(validate=validate.OneOf(get_args(Key)))
 
 
 def settings_of(
@@ -75,11 +82,22 @@ def settings_of(
         "threads": threads or (min(_THREADS, os.cpu_count() or 1) if own else None),
     }
     settings = {name: str(value) for name, value in options.items() if value is not None}
+    _check(settings)
+    return settings
+
+
+def key_of(key: str | None) -> Key | None:
+    """Return the option ``key``. Raises ConfigError for what it cannot be."""
+    if key is not None:
+        _check({"key": key})
+    return cast("Key | None", key)
+
+
+def _check(options: dict[str, str]) -> None:
     try:
-        DuckDBOptions().load(settings)
+        DuckDBOptions().load(options)
     except ValidationError as error:
         raise ConfigError(f"the duckdb sink: {_one_line(error)}") from None
-    return settings
 
 
 def _one_line(error: ValidationError) -> str:

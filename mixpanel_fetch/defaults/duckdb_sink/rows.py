@@ -85,20 +85,6 @@ class Rows:
             short = _encode(dict(zip(SHORT_COLUMNS, columns, strict=True)))
             yield short.decode(), _SEPARATOR.join(self.properties[part]).decode()
 
-    def distinct(self) -> Rows:
-        """Return the rows with the later one of each id only.
-
-        One statement cannot update a row twice.
-        """
-        last = {distinct_id: position for position, distinct_id in enumerate(self.ids)}
-        kept = sorted(last.values())
-        return replace(
-            self,
-            ids=[self.ids[i] for i in kept],
-            properties=[self.properties[i] for i in kept],
-            instants=[self.instants[i] for i in kept],
-        )
-
     def mended(self, db: Database) -> Rows:
         """Return the rows with what DuckDB's JSON refuses replaced by U+FFFD: lone surrogates.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from mixpanel_fetch.defaults.duckdb_sink.catalog import COLUMNS
+from mixpanel_fetch.defaults.duckdb_sink.catalog import COLUMNS, OF_TABLE, which
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName, fold
 
@@ -27,6 +27,8 @@ _MERGE = """MERGE INTO {target} AS held USING {rows} AS new ON held.distinct_id 
     WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen)
     VALUES (new.distinct_id, new.properties, new.last_seen)"""
 _DELETE = "DELETE FROM {target} WHERE distinct_id IN (SELECT new.distinct_id FROM {rows} AS new)"
+_ONCE = """SELECT (SELECT count(*) FROM {target} SEMI JOIN {rows} AS new USING (distinct_id))
+    = (SELECT count(*) FROM {rows} AS new SEMI JOIN {target} USING (distinct_id))"""
 _INSERT = """INSERT INTO {target} (distinct_id, properties, last_seen)
     SELECT new.distinct_id, new.properties, new.last_seen FROM {rows} AS new"""
 
@@ -49,7 +51,12 @@ class Upsert:
         ``updates``: how many rows of the table give way in this transaction, so far.
         """
         names = {"target": self._target, "rows": rows, "unmarked": self._unmarked}
-        renews = self._may_renew and updates >= MANY
+        # A user's own table may hold an id more than once, and all of its rows are to stay.
+        renews = (
+            self._may_renew
+            and updates >= MANY
+            and self._db.value(_ONCE.format(**names), parameters)
+        )
         for statement in (_DELETE, _INSERT) if renews else (_MERGE,):
             self._db.execute(statement.format(**names), parameters)
 
@@ -57,24 +64,18 @@ class Upsert:
 def _may_renew(db: Database, target: TableName, columns: set[str]) -> bool:
     """Whether nothing is lost when rows of ``target`` are deleted and inserted anew.
 
-    It has ``columns`` alone, an id is in it once, and nothing refers to a row or watches it. DuckDB
-    1 never gives back the space of deleted rows where there is a key.
+    It has ``columns`` alone, and nothing refers to a row or watches it. DuckDB 1 never gives back
+    the space of deleted rows where there is a key.
     """
     if int(duckdb.__version__.partition(".")[0]) < 2:
         return False
-    which = [db.catalog, target.schema, target.table]
-    where = "WHERE database_name = $1 AND schema_name = $2 AND table_name = $3"
-    found = db.execute(f"SELECT column_name FROM duckdb_columns() {where}", which)
-    keyed = db.value(
-        f"SELECT count(*) FROM duckdb_constraints() {where}"
-        " AND constraint_type = 'PRIMARY KEY' AND constraint_column_names = ['distinct_id']",
-        which,
-    )
-    watched = db.value(f"SELECT count(*) FROM duckdb_triggers() {where}", which)
+    this = which(db, target)
+    found = db.execute(f"SELECT column_name FROM duckdb_columns() {OF_TABLE}", this)
+    watched = db.value(f"SELECT count(*) FROM duckdb_triggers() {OF_TABLE}", this)
     referred = db.value(
         "SELECT count(*) FROM duckdb_constraints() WHERE database_name = $1"
         " AND constraint_type = 'FOREIGN KEY' AND referenced_table = $2",
         [db.catalog, target.table],
     )
     ours = {fold(name) for (name,) in found} == columns
-    return ours and bool(keyed) and not (watched or referred)
+    return ours and not (watched or referred)
