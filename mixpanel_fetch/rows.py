@@ -54,7 +54,8 @@ _KEY = b'"$last_seen"'
 # What follows the key, with the comma after it: as Mixpanel writes it, to the second.
 _VALUE = re.compile(rb'\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"\s*(?:,\s*|(?=(})))')
 # A character of the key in disguise.
-_DISGUISED = re.compile(rb"\\u00(?:24|5f|6[15ce]|7[34])", re.IGNORECASE)
+_DISGUISED = re.compile(rb"\\u00(?:24|5[fF]|6[15cCeE]|7[34])")
+_ANY_DIGIT = bytes.maketrans(b"123456789", b"000000000")
 _NO_PROPERTIES = (b"", b"null")
 _UNREAD: Any = object()
 _from_iso = datetime.fromisoformat
@@ -110,11 +111,41 @@ def _without_last_seen(
     spelled with escapes, each of them is found; and if nothing else is found, none is nested,
     repeated, or part of a string.
     """
-    if b"\\" in body and b"\\u00" in body and _DISGUISED.search(body):
+    if _DISGUISED.search(body):
         return None
     first, *rest = body.split(_KEY)
     if len(rest) != len(values) - values.count(UNSET):
         return None
+    seen = [value for value in values if value is not UNSET]
+    cut, instants = _cut_alike(first, rest, seen) or _cut_each(first, rest)
+    if len(instants) < len(values):
+        following = iter(instants)
+        instants = [None if value is UNSET else next(following) for value in values]
+    return cut, instants
+
+
+def _cut_alike(
+    first: bytes, rest: Sequence[bytes], seen: Sequence[Any]
+) -> tuple[bytes, list[datetime | None]] | None:
+    """Cut out what each piece of ``rest`` begins with, where that differs in digits alone.
+
+    ``seen``: the values. Most pages are like that, and looking at each piece takes twice as long.
+    """
+    match = _VALUE.match(rest[0]) if rest else None
+    if match is None or match[2]:
+        return None
+    length = match.end()
+    heads = b"".join([piece[:length] for piece in rest])
+    if heads.translate(_ANY_DIGIT) != match[0].translate(_ANY_DIGIT) * len(rest):
+        return None
+    try:
+        instants: list[datetime | None] = [_from_iso(text + "+00:00") for text in seen]
+    except ValueError:
+        return None
+    return b"".join([first, *[piece[length:] for piece in rest]]), instants
+
+
+def _cut_each(first: bytes, rest: Sequence[bytes]) -> tuple[bytes, list[datetime | None]]:
     matches = [_VALUE.match(piece) for piece in rest]
     instants = _instants([match[1] if match else b"" for match in matches])
     pieces = [first]
@@ -125,9 +156,6 @@ def _without_last_seen(
         if match[2]:  # the last one of its object: the comma is before it
             pieces[-1] = pieces[-1].rstrip(b", \t\r\n")
         pieces.append(piece[match.end() :])
-    if len(instants) < len(values):
-        following = iter(instants)
-        instants = [None if value is UNSET else next(following) for value in values]
     return b"".join(pieces), instants
 
 

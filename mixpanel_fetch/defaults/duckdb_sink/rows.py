@@ -47,6 +47,8 @@ class Rows:
     ids: list[str]
     properties: list[bytes]
     instants: list[int | None]
+    joined: str
+    """All the properties, one after the other."""
     repaired: int = 0
     note: str = ""
 
@@ -55,7 +57,7 @@ class Rows:
         """Read a batch. Raises StorageError naming the row that is not what a Batch promises."""
         try:
             properties = _SEPARATOR.join(batch.properties)
-            properties.decode()
+            joined = properties.decode()
             instants = [
                 None if seen is None else (seen - _EPOCH) // _MICROSECOND
                 for seen in batch.last_seen
@@ -65,7 +67,7 @@ class Rows:
             raise _first_unreadable(page, batch) from None
         if len(batch) and properties.count(_SEPARATOR) != len(batch) - 1:
             raise _first_unreadable(page, batch)
-        rows = cls(page, batch.distinct_ids, batch.properties, instants, note=batch.note)
+        rows = cls(page, batch.distinct_ids, batch.properties, instants, joined, note=batch.note)
         # DuckDB's client cannot take a lone surrogate, and its versions differ in how they say so.
         return rows if _encodes(ids) else rows._with_sound_ids()
 
@@ -83,7 +85,12 @@ class Rows:
             part = slice(start, start + size)
             columns = (self.ids[part], self.instants[part])
             short = _encode(dict(zip(SHORT_COLUMNS, columns, strict=True)))
-            yield short.decode(), _SEPARATOR.join(self.properties[part]).decode()
+            yield short.decode(), self._joined(part)
+
+    def _joined(self, part: slice) -> str:
+        if part.start == 0 and part.stop >= len(self.ids):
+            return self.joined
+        return _SEPARATOR.join(self.properties[part]).decode()
 
     def mended(self, db: Database) -> Rows:
         """Return the rows with what DuckDB's JSON refuses replaced by U+FFFD: lone surrogates.
@@ -97,7 +104,9 @@ class Rows:
             repaired += count
         for (position,) in db.execute(_INVALID, [_encode(texts).decode()]):
             raise _bad(self.page, position, _NO_JSON, self.ids[position])
-        return replace(self, properties=[text.encode() for text in texts], repaired=repaired)
+        properties = [text.encode() for text in texts]
+        joined = SEPARATOR.join(texts)
+        return replace(self, properties=properties, joined=joined, repaired=repaired)
 
     def _with_sound_ids(self) -> Rows:
         ids = [without_surrogates(distinct_id) for distinct_id in self.ids]
