@@ -24,7 +24,7 @@ PROGRAM = """
     from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
     from mixpanel_fetch.model import ProfileQuery, RunInfo
 
-    path, mode, when, nth, moment, key = sys.argv[1:]
+    path, mode, when, nth, moment, index = sys.argv[1:]
     left = int(nth)
 
     class Doomed:
@@ -46,7 +46,7 @@ PROGRAM = """
 
     connect = database._connect
     database._connect = lambda path: Doomed(connect(path))
-    engine = DuckDBEngine(path, checkpoint_threshold="1MB", key=key)
+    engine = DuckDBEngine(path, checkpoint_threshold="1MB", index=index)
     info = engine.interrupted("users")
     run = info or RunInfo("r", "users", mode, ProfileQuery(), "s", None, 50, 12, (), {},
                           datetime.now(timezone.utc), "d")
@@ -63,8 +63,8 @@ PROGRAM = """
 """
 
 
-def crash(path, mode, when, nth=1, moment="before", *, key="none"):
-    arguments = [str(path), mode, when, str(nth), moment, key]
+def crash(path, mode, when, nth=1, moment="before", *, index="none"):
+    arguments = [str(path), mode, when, str(nth), moment, index]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments],
         capture_output=True,
@@ -76,8 +76,8 @@ def crash(path, mode, when, nth=1, moment="before", *, key="none"):
     return done.stdout.split()
 
 
-def finish(kit, path, mode, *, key="none"):
-    engine = DuckDBEngine(path, key=key)
+def finish(kit, path, mode, *, index="none"):
+    engine = DuckDBEngine(path, index=index)
     info = engine.interrupted("users")
     load = engine.begin("users", mode, info or kit.run_info(mode, total_pages=PAGES))
     landed = load.landed_pages()
@@ -121,7 +121,7 @@ DROPPED, COPIED = "WHERE rowid IN (SELECT id", "_copy"
 
 
 @pytest.mark.parametrize(
-    ("mode", "key", "when", "moment"),
+    ("mode", "index", "when", "moment"),
     [
         ("create", "none", DROPPED, "after"),
         ("create", "none", "DROP TABLE mixpanel_fetch_repeated", "after"),
@@ -143,14 +143,14 @@ DROPPED, COPIED = "WHERE rowid IN (SELECT id", "_copy"
         ("replace", "primary", "DROP COLUMN", "after"),
     ],
 )
-def test_a_kill_before_the_publish_is_through(kit, path, mode, key, when, moment):  # noqa: PLR0917
+def test_a_kill_before_the_publish_is_through(kit, path, mode, index, when, moment):  # noqa: PLR0917
     old = {} if mode == "create" else {"old": "1", "same": "1"}
     if old:
-        kit.fetch(DuckDBEngine(path, key=key), {0: kit.batch("old", "same")})
-    said = crash(path, mode, when, 1, moment, key=key)
+        kit.fetch(DuckDBEngine(path, index=index), {0: kit.batch("old", "same")})
+    said = crash(path, mode, when, 1, moment, index=index)
     assert said == [str(page) for page in range(PAGES)]
     assert DuckDBEngine(path).count("users") == (len(old) or None)
-    assert len(finish(kit, path, mode, key=key)) == PAGES
+    assert len(finish(kit, path, mode, index=index)) == PAGES
 
 
 def test_kill_after_kill_the_run_arrives(kit, path):
@@ -160,19 +160,19 @@ def test_kill_after_kill_the_run_arrives(kit, path):
     assert len(finish(kit, path, "create")) == 0 + 1 + 0 + 2 + 1
 
 
-@pytest.mark.parametrize("key", ["none", "primary"])
+@pytest.mark.parametrize("index", ["none", "primary"])
 @pytest.mark.parametrize("mode", ["create", "merge", "replace"])
-def test_a_kill_after_the_publish_before_any_checkpoint(kit, path, mode, key):
+def test_a_kill_after_the_publish_before_any_checkpoint(kit, path, mode, index):
     if mode != "create":
-        kit.fetch(DuckDBEngine(path, key=key), {0: kit.batch("old", "same")})
+        kit.fetch(DuckDBEngine(path, index=index), {0: kit.batch("old", "same")})
     opened_before = 1 if mode == "create" else 2
-    assert crash(path, mode, "CLOSE", opened_before, key=key)[-1] == "published"
+    assert crash(path, mode, "CLOSE", opened_before, index=index)[-1] == "published"
     engine = DuckDBEngine(path)
     assert engine.interrupted("users") is None
     assert engine.runs()[0].status == "complete"
     assert engine.count("users") == 50 * PAGES + (2 if mode == "merge" else 1)
     rows = kit.values(path)
     assert rows["same"] == "11"
-    if key == "primary":  # it came through the write-ahead log, too
+    if index == "primary":  # it came through the write-ahead log, too
         with pytest.raises(Exception, match="Duplicate key"):
             kit.make(path, "INSERT INTO users (distinct_id) VALUES ('same')")

@@ -11,7 +11,7 @@ BARE = "(distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)"
 
 
 @pytest.fixture(params=[None, "none", "primary"])
-def key(request):
+def index(request):
     return request.param
 
 
@@ -20,11 +20,13 @@ def definition(kit, path):
     return sql.replace(" USING COMPRESSION ZSTD", "")
 
 
-def test_create_makes_the_table_of_the_documentation(kit, path, key):
-    report = kit.fetch(DuckDBEngine(path, key=key), {1: kit.batch("c"), 0: kit.batch("a", "b")})
+def test_create_makes_the_table_of_the_documentation(kit, path, index):
+    report = kit.fetch(DuckDBEngine(path, index=index), {1: kit.batch("c"), 0: kit.batch("a", "b")})
     assert (report.total_rows, report.inserted, report.updated) == (3, 3, 0)
     id_and_key = (
-        ("VARCHAR", ", PRIMARY KEY(distinct_id)") if key == "primary" else ("VARCHAR NOT NULL", "")
+        ("VARCHAR", ", PRIMARY KEY(distinct_id)")
+        if index == "primary"
+        else ("VARCHAR NOT NULL", "")
     )
     assert definition(kit, path) == (
         "CREATE TABLE users(distinct_id {}, properties JSON, last_seen TIMESTAMP{});".format(
@@ -35,32 +37,32 @@ def test_create_makes_the_table_of_the_documentation(kit, path, key):
     assert kit.values(path) == {"a": "1", "b": "1", "c": "1"}
 
 
-@pytest.mark.parametrize("key", ["none", "primary"])
-def test_a_table_that_is_replaced_keeps_its_key_unless_told_otherwise(kit, path, key):
-    kit.fetch(DuckDBEngine(path, key=key), {0: kit.batch("a")})
+@pytest.mark.parametrize("index", ["none", "primary"])
+def test_a_table_that_is_replaced_keeps_its_key_unless_told_otherwise(kit, path, index):
+    kit.fetch(DuckDBEngine(path, index=index), {0: kit.batch("a")})
     kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b", "b")}, "replace", run_id="again")
-    assert ("PRIMARY KEY" in definition(kit, path)) == (key == "primary")
-    other = "none" if key == "primary" else "primary"
+    assert ("PRIMARY KEY" in definition(kit, path)) == (index == "primary")
+    other = "none" if index == "primary" else "primary"
     pages = {0: kit.batch("c", "c")}
-    kit.fetch(DuckDBEngine(path, key=other), pages, "replace", run_id="other")
+    kit.fetch(DuckDBEngine(path, index=other), pages, "replace", run_id="other")
     assert ("PRIMARY KEY" in definition(kit, path)) == (other == "primary")
     assert kit.values(path) == {"c": "1"}
 
 
-@pytest.mark.parametrize("key", ["unique", ""])
-def test_another_key_is_refused(path, key):
-    with pytest.raises(ConfigError, match="key: Must be one of: none, primary"):
-        DuckDBEngine(path, key=key)
+@pytest.mark.parametrize("index", ["unique", ""])
+def test_another_index_is_refused(path, index):
+    with pytest.raises(ConfigError, match="index: Must be one of: none, primary"):
+        DuckDBEngine(path, index=index)
 
 
-@pytest.mark.parametrize("index", [None, "CREATE UNIQUE INDEX mine ON users (distinct_id)"])
-def test_rows_that_came_twice_are_gone_for_an_index_whatever_else_is_open(kit, path, index):
+@pytest.mark.parametrize("own", [None, "CREATE UNIQUE INDEX mine ON users (distinct_id)"])
+def test_rows_that_came_twice_are_gone_for_an_index_whatever_else_is_open(kit, path, own):
     """DuckDB finds rows that were deleted, too, as long as another transaction is open."""
-    kit.make(path, "CREATE TABLE users " + BARE, *([index] if index else []))
+    kit.make(path, "CREATE TABLE users " + BARE, *([own] if own else []))
     with duckdb.connect(str(path)) as host, host.cursor() as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM users").fetchall()
-        engine = DuckDBEngine(connection=host, key=None if index else "primary")
+        engine = DuckDBEngine(connection=host, index=None if own else "primary")
         report = kit.fetch(engine, {0: kit.batch("a", "b"), 1: kit.batch("b")}, "replace")
         other.execute("COMMIT")
         assert (report.total_rows, report.duplicate_rows) == (2, 1)
@@ -69,20 +71,20 @@ def test_rows_that_came_twice_are_gone_for_an_index_whatever_else_is_open(kit, p
     assert kit.values(path) == {"a": "1", "b": "1"}
 
 
-def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, key):
+def test_the_later_page_wins_whatever_order_pages_arrive_in(kit, path, index):
     pages = {
         2: kit.batch("x", "y", value="two"),
         0: kit.batch("x", "z", "z", value="zero"),
         1: kit.batch("y", "q", value="one"),
     }
-    report = kit.fetch(DuckDBEngine(path, key=key), pages)
+    report = kit.fetch(DuckDBEngine(path, index=index), pages)
     assert kit.values(path) == {"x": "two", "y": "two", "z": "zero", "q": "one"}
     assert (report.total_rows, report.duplicate_rows) == (4, 3)
 
 
-def test_within_a_page_the_later_row_wins(kit, path, key):
+def test_within_a_page_the_later_row_wins(kit, path, index):
     rows = [{"distinct_id": "a", "properties": {"v": n}} for n in range(5)]
-    engine = DuckDBEngine(path, key=key)
+    engine = DuckDBEngine(path, index=index)
     report = kit.fetch(engine, {0: kit.Batch.from_rows(rows)}, batch_size=2)
     assert kit.values(path) == {"a": "4"}
     assert (report.total_rows, report.duplicate_rows) == (1, 4)
@@ -184,7 +186,7 @@ def test_upsert_into_a_table_that_another_refers_to(kit, path):
 
 
 @pytest.mark.parametrize("name", ["users", "USERS"])
-def test_replace_keeps_indexes_comments_and_views(kit, path, name, key):
+def test_replace_keeps_indexes_comments_and_views(kit, path, name, index):
     kit.make(
         path,
         "CREATE TABLE users (distinct_id VARCHAR, last_seen TIMESTAMP, properties JSON, x INT)",
@@ -198,7 +200,7 @@ def test_replace_keeps_indexes_comments_and_views(kit, path, name, key):
         "CREATE VIEW v AS SELECT distinct_id FROM users",
     )
     pages = {0: kit.batch("a", "b", "a")}
-    report = kit.fetch(DuckDBEngine(path, key=key), pages, "replace", name)
+    report = kit.fetch(DuckDBEngine(path, index=index), pages, "replace", name)
     assert (report.total_rows, report.inserted, report.duplicate_rows) == (2, 2, 1)
     assert sorted(kit.query(path, "SELECT * FROM v")) == [("a",), ("b",)]
     assert sorted(kit.query(path, "SELECT index_name, comment FROM duckdb_indexes()")) == [

@@ -114,16 +114,18 @@ def few_are_many(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_are_many")
-@pytest.mark.parametrize(("merged", "key"), [(False, "primary"), (True, "primary"), (True, "none")])
+@pytest.mark.parametrize(
+    ("merged", "index"), [(False, "primary"), (True, "primary"), (True, "none")]
+)
 def test_many_rows_are_deleted_and_inserted_anew_with_the_same_outcome(
-    engage_simulator, workspace_of, connection, merged, key
+    engage_simulator, workspace_of, connection, merged, index
 ):
     """In place, DuckDB would keep every one of them in memory."""
     simulator = engage_simulator(profiles=people(60))
 
     def fetch(host):
         how = {"mode": "merge"} if merged else {"sync": SyncWish(full=True, history=True)}
-        engine = DuckDBEngine(connection=host, key=key)
+        engine = DuckDBEngine(connection=host, index=index)
         return workspace_of(simulator, engine).fetch_profiles("t", **how)
 
     fetch(connection)
@@ -138,7 +140,7 @@ def test_many_rows_are_deleted_and_inserted_anew_with_the_same_outcome(
     rows = dict(connection.execute("SELECT distinct_id, (properties->>'n')::INT FROM t").fetchall())
     now = {f"id{number}": int(number >= 10) for number in range(70)}
     assert rows == {**now, "late": None}
-    if key == "primary":
+    if index == "primary":
         with pytest.raises(duckdb.ConstraintException):
             connection.execute("INSERT INTO t (distinct_id) VALUES ('id11')")
 

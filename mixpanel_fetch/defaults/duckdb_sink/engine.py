@@ -16,6 +16,7 @@ from mixpanel_fetch.defaults.duckdb_sink import (
     catalog,
     failures,
     listing,
+    options,
     resume,
     typed_view,
 )
@@ -34,7 +35,6 @@ from mixpanel_fetch.defaults.duckdb_sink.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch.defaults.duckdb_sink.load import DuckDBLoad
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import CHECKPOINT, MEMORY, Key, key_of, settings_of
 from mixpanel_fetch.defaults.duckdb_sink.reader import Reader
 from mixpanel_fetch.defaults.duckdb_sink.staging import create_staging
 from mixpanel_fetch.defaults.duckdb_sink.sync_ledger import SyncLedger
@@ -54,9 +54,9 @@ class DuckDBEngine:
 
     ``memory_limit``: what DuckDB may take for rows (``300MB``; default 200MB); an index gets more
     once it needs more. ``checkpoint_threshold``: how much is written ahead before it is compressed
-    into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at most 4). ``key``:
-    ``primary`` makes ``distinct_id`` the primary key of a table that is made, ``none`` does not; by
-    default a table that is kept in step has one, another only where it replaces one that has.
+    into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at most 4).
+    ``index``: ``primary`` makes ``distinct_id`` the primary key of a table that is made, ``none``
+    does not; by default a table that is kept in step has one, another where it replaces such a one.
 
     Raises ConfigError for values that these cannot have.
     """
@@ -69,22 +69,22 @@ class DuckDBEngine:
         *,
         connection: duckdb.DuckDBPyConnection | None = None,
         memory_limit: str | None = None,
-        checkpoint_threshold: str = CHECKPOINT,
+        checkpoint_threshold: str = options.CHECKPOINT,
         threads: int | None = None,
-        key: Key | None = None,
+        index: options.Index | None = None,
     ) -> None:
         if (path is None) == (connection is None):
             raise ConfigError("give either the path of a DuckDB file or a connection")
-        self._settings = settings_of(
+        self._settings = options.settings_of(
             memory_limit, checkpoint_threshold, threads, own=connection is None
         )
         memory = self._settings.get("memory_limit")
         self._memory = None if memory is None else bytes_of(memory)
-        self._key = key_of(key)
+        self._index = options.index_of(index)
         self._path = None if path is None else Path(path)
         self._host = connection
         self._db: Database | None = None
-        self._reader = Reader(self._open_to_read, self._memory or bytes_of(MEMORY))
+        self._reader = Reader(self._open_to_read, self._memory or bytes_of(options.MEMORY))
 
     def check(self, table: str, mode: Mode) -> None:
         """Refuse what ``begin`` would refuse, before a request is spent. Creates nothing.
@@ -179,12 +179,11 @@ class DuckDBEngine:
         self, table: str, view: str, columns: Sequence[Column], null_texts: Sequence[str] = ()
     ) -> None:
         """Make or change the view that shows properties as columns. Raises ConfigError."""
-        name = TableName.parse(view)
         with self._visit() as db, failures.translated(f"cannot make the view {view}"):
             if db is None:
                 raise TableNotFoundError(f"there is no table {table}: {self._path} does not exist")
-            found = listing.find(db, table)
-            typed_view.create(db, found, catalog.located(db, name), columns, null_texts)
+            name = catalog.located(db, TableName.parse(view))
+            typed_view.create(db, listing.find(db, table), name, columns, null_texts)
 
     def tables(self) -> Sequence[TableInfo]:
         """Return the tables and views, by name. Raises ConfigError where there is no file."""
@@ -243,7 +242,7 @@ class DuckDBEngine:
             MemoryBudget(db.connection, self._memory),
             run,
             name,
-            key=self._key,
+            index=self._index,
             earlier=earlier,
             created_metadata=created_metadata,
             undo=self._remove,

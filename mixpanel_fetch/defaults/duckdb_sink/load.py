@@ -14,7 +14,7 @@ from mixpanel_fetch.defaults.duckdb_sink.in_step import InStep, in_order
 from mixpanel_fetch.defaults.duckdb_sink.ledger import Ledger, PageEntry, RunEntry
 from mixpanel_fetch.defaults.duckdb_sink.memory import MemoryBudget
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import Key
+from mixpanel_fetch.defaults.duckdb_sink.options import Index
 from mixpanel_fetch.defaults.duckdb_sink.publish import Published, prepare, publish
 from mixpanel_fetch.defaults.duckdb_sink.rows import Rows
 from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
@@ -27,7 +27,7 @@ from mixpanel_fetch.sync import SyncState
 class DuckDBLoad:
     """A :class:`~mixpanel_fetch.protocols.TableLoad` into a DuckDB table.
 
-    Every method is for the run's own thread. ``key``: the option of that name. ``earlier``: what
+    Every method is for the run's own thread. ``index``: the option of that name. ``earlier``: what
     the ledger has of the run that goes on here; ``undo``: called once an abort has left the
     database bare.
     """
@@ -39,7 +39,7 @@ class DuckDBLoad:
         run: RunInfo,
         name: TableName,
         *,
-        key: Key | None,
+        index: Index | None,
         earlier: RunEntry | None,
         created_metadata: bool,
         undo: Callable[[], None],
@@ -49,7 +49,7 @@ class DuckDBLoad:
         self._budget = budget
         self._run = run
         self._name = name
-        self._key = key
+        self._index = index
         self._staging = Staging(db, budget, run.run_id, name)
         self._earlier = earlier
         self._pages = {page.index: page for page in earlier.pages} if earlier else {}
@@ -168,7 +168,7 @@ class DuckDBLoad:
     def _publish(self) -> LoadReport:
         mode: Mode = "merge" if self._has_published() else self._run.mode
         self._budget.make_room(self._keys_to_index(mode))
-        prepare(self._db, self._staging, self._name, mode, self._key)
+        prepare(self._db, self._staging, self._name, mode, self._index)
         with self._db.transaction():
             report = self._report(publish(self._db, self._staging, self._name, mode))
             if mode in ("create", "replace"):
@@ -182,7 +182,7 @@ class DuckDBLoad:
         order = self._run.sync
         assert order is not None
         # A sync that brings a few rows looks for their ids: a key has them, however many there are.
-        prepare(self._db, self._staging, self._name, "merge", self._key or "primary")
+        prepare(self._db, self._staging, self._name, "merge", self._index or "primary")
         whole = complete and not self._has_published()
         ledger = SyncLedger(self._db)
         with self._db.transaction():

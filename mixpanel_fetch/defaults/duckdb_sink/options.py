@@ -12,8 +12,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sizes import bytes_of
 
-Key = Literal["none", "primary"]
-"""Whether ``distinct_id`` is the primary key of a table."""
+Index = Literal["none", "primary"]
+"""Whether ``distinct_id`` is the primary key of a table, with an index."""
 
 SMALLEST_MEMORY = "100MB"
 MEMORY = "200MB"
@@ -58,15 +58,15 @@ class DuckDBOptions(Schema):
 
     ``memory_limit``: what DuckDB may take for rows (default 200MB). ``checkpoint_threshold``: how
     much is written ahead before it is compressed into the file (default 128MB). ``threads``:
-    DuckDB's (default one a core, at most 4). ``key``: ``primary`` makes ``distinct_id`` the primary
-    key of a table that is made, ``none`` does not; by default a table that is kept in step has one,
-    another only where it replaces one that has.
+    DuckDB's (default one a core, at most 4). ``index``: ``primary`` makes ``distinct_id`` the
+    primary key of a table that is made, ``none`` does not; by default a table that is kept in step
+    has one, another where it replaces such a one.
     """
 
     memory_limit = fields.String(validate=_memory)
     checkpoint_threshold = fields.String(validate=_size)
     threads = fields.Integer(validate=validate.Range(min=1))
-    key = fields.String(validate=validate.OneOf(get_args(Key)))
+    index = fields.String(validate=validate.OneOf(get_args(Index)))
 
 
 def settings_of(
@@ -86,11 +86,11 @@ def settings_of(
     return settings
 
 
-def key_of(key: str | None) -> Key | None:
-    """Return the option ``key``. Raises ConfigError for what it cannot be."""
-    if key is not None:
-        _check({"key": key})
-    return cast("Key | None", key)
+def index_of(index: str | None) -> Index | None:
+    """Return the option ``index``. Raises ConfigError for what it cannot be."""
+    if index is not None:
+        _check({"index": index})
+    return cast("Index | None", index)
 
 
 def _check(options: dict[str, str]) -> None:

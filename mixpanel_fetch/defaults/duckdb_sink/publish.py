@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mixpanel_fetch.defaults.duckdb_sink import catalog
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.defaults.duckdb_sink.names import TableName
-from mixpanel_fetch.defaults.duckdb_sink.options import Key
+from mixpanel_fetch.defaults.duckdb_sink.options import Index
 from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
 from mixpanel_fetch.defaults.duckdb_sink.upsert import Upsert
 from mixpanel_fetch.model import Mode
@@ -24,20 +24,22 @@ class Published:
     updated: int
 
 
-def prepare(db: Database, staging: Staging, target: TableName, mode: Mode, key: Key | None) -> None:
+def prepare(
+    db: Database, staging: Staging, target: TableName, mode: Mode, index: Index | None
+) -> None:
     """Make the staged ids unique, and the table that is to be made ready for its indexes.
 
-    ``key`` None: a table that is replaced keeps its own. Nothing visible changes, and a resume
+    ``index`` None: a table that is replaced keeps its own. Nothing visible changes, and a resume
     finds it well.
     """
     staging.drop_repeated()
     existing = catalog.find_table(db, target)
     if existing is not None and mode != "replace":
         return
-    keyed = key == "primary"
+    keyed = index == "primary"
     indexed = keyed
     if existing is not None:
-        keyed = keyed or (key is None and catalog.has_key(db, existing))
+        keyed = keyed or (index is None and catalog.has_key(db, existing))
         indexed = keyed or bool(catalog.belongings(db, existing).indexes)
     if indexed:
         staging.prepare_index()
