@@ -27,8 +27,8 @@ _MERGE = """MERGE INTO {target} AS held USING {rows} AS new ON held.distinct_id 
     WHEN NOT MATCHED THEN INSERT (distinct_id, properties, last_seen)
     VALUES (new.distinct_id, new.properties, new.last_seen)"""
 _DELETE = "DELETE FROM {target} WHERE distinct_id IN (SELECT new.distinct_id FROM {rows} AS new)"
-_ONCE = """SELECT (SELECT count(*) FROM {target} SEMI JOIN {rows} AS new USING (distinct_id))
-    = (SELECT count(*) FROM {rows} AS new SEMI JOIN {target} USING (distinct_id))"""
+_ONCE = """SELECT count(*) = count(DISTINCT distinct_id)
+    FROM (SELECT distinct_id FROM {target} SEMI JOIN {rows} AS new USING (distinct_id))"""
 _INSERT = """INSERT INTO {target} (distinct_id, properties, last_seen)
     SELECT new.distinct_id, new.properties, new.last_seen FROM {rows} AS new"""
 
