@@ -49,6 +49,12 @@ def test_a_table_that_is_replaced_keeps_its_key_unless_told_otherwise(kit, path,
     assert kit.values(path) == {"c": "1"}
 
 
+def test_a_key_of_the_users_own_spelling_is_kept_too(kit, path):
+    kit.make(path, 'CREATE TABLE users ("Distinct_ID" VARCHAR PRIMARY KEY, properties JSON)')
+    kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, "replace")
+    assert "PRIMARY KEY" in definition(kit, path)
+
+
 @pytest.mark.parametrize("index", ["unique", ""])
 def test_another_index_is_refused(path, index):
     with pytest.raises(ConfigError, match="index: Must be one of: none, primary"):

@@ -135,7 +135,8 @@ def has_key(db: Database, table: TableName) -> bool:
     return bool(
         db.value(
             f"SELECT count(*) FROM duckdb_constraints() {OF_TABLE}"
-            " AND constraint_type = 'PRIMARY KEY' AND constraint_column_names = ['distinct_id']",
+            " AND constraint_type = 'PRIMARY KEY'"
+            " AND list_transform(constraint_column_names, lambda x: lower(x)) = ['distinct_id']",
             which(db, table),
         )
     )
