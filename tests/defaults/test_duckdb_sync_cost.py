@@ -224,7 +224,7 @@ def test_versions_that_were_passed_by_begin_with_a_complete_fetch(
     simulator.set_profiles(people(5, n=1))
     workspace_of(simulator, DuckDBEngine(connection=connection)).fetch_profiles("t", mode=how)
     assert sync(simulator, history=True).sync == "full"
-    current = "SELECT count(*) FROM t_history WHERE is_current AND properties->>'n' = '1'"
+    current = "SELECT count(*) FROM t_history WHERE is_current AND (properties->>'n') = '1'"
     assert connection.execute(current).fetchall() == [(5,)]
     assert sync(simulator, history=True).sync == "incremental"
 

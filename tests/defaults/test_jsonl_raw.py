@@ -204,7 +204,7 @@ def test_raw_is_refused_by_a_sink_that_has_no_other_shape(mp, small_project):
     done = mp("fetch", "profiles", "--raw", "--to", "duckdb:///x.duckdb")
     assert done.err == (
         "mp: no plugin of this run has an option 'raw';"
-        " there are checkpoint_threshold, memory_limit, threads\n"
+        " there are checkpoint_threshold, index, memory_limit, threads\n"
     )
     assert (done.code, small_project.stats.received) == (3, 0)
 
