@@ -61,6 +61,7 @@ def pytest_sessionstart():
             keep_coverage_quick(coverage)
 
 
+@pytest.hookimpl(trylast=True)  # hypothesis marks its tests in this hook
 def pytest_collection_modifyitems(items):
     """Properties are tried too often to be traced; examples beside them cover the same lines."""
     for item in items:
