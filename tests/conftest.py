@@ -49,6 +49,12 @@ def keep_coverage_quick(coverage):
     coverage.start()
 
 
+def pytest_configure(config):
+    # Told not to measure after all, pytest-cov fails at each test marked no_cover.
+    if config.getoption("no_cov", False) and config.pluginmanager.has_plugin("_cov"):
+        config.pluginmanager.unregister(name="_cov")
+
+
 @pytest.hookimpl(trylast=True)  # in a worker of xdist, coverage starts in this hook
 def pytest_sessionstart():
     # A script's background job ignores Ctrl-C, and so would every process that a test starts.
@@ -63,7 +69,7 @@ def pytest_sessionstart():
 
 @pytest.hookimpl(trylast=True)  # hypothesis marks its tests in this hook
 def pytest_collection_modifyitems(items):
-    """Properties are tried too often to be traced; examples beside them cover the same lines."""
+    """Properties are tried too often to be traced; there are few lines that only they reach."""
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)
