@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import signal
 import sys
@@ -13,31 +15,44 @@ import pytest
 from mixpanel_fetch import MixpanelAPIClient, Workspace
 from mixpanel_fetch.cli import run
 
-
-class QuietWeakKeys(weakref.WeakKeyDictionary):
-    """Forgets dead keys without running Python code. Not to be iterated meanwhile."""
-
-    def __init__(self):
-        super().__init__()
-        self._remove = self.data.pop
+NUMBERS = itertools.count()
 
 
-def keep_coverage_from_hanging(collector):
-    """Give coverage's tracers of other threads dictionaries that forget in C.
+def index_of_stacks():
+    """Return where a tracer of coverage keeps the number of a greenlet's stack: on the greenlet."""
+    name = f"_stack_{next(NUMBERS)}"
+    index = {
+        "__getitem__": operator.attrgetter(name),
+        "__setitem__": lambda _, greenlet, stack: setattr(greenlet, name, stack),
+    }
+    return type("Index", (), index)()
 
-    In CPython 3.11, traced Python code that runs inside a pending call spins for ever once another
-    pending call waits: RESUME is dispatched again and again. greenlet cleans up after a thread in
-    a pending call, and there a weak dictionary of the thread's tracer runs its callback. So two
-    threads that end together were enough to hang the tests.
+
+def keep_coverage_quick(coverage):
+    """Give coverage's tracers an index of greenlets that runs no Python code.
+
+    Theirs is a weak dictionary, asked in Python at each call and each return: a third of the time
+    that coverage costs. And in CPython 3.11, traced Python code that runs inside a pending call
+    spins for ever once another pending call waits: RESUME is dispatched again and again. greenlet
+    cleans up after a thread in a pending call, and there the dictionary's callback would run, so
+    two threads that end together were enough to hang the tests.
     """
-    start, lock = collector._installation_trace, threading.Lock()
+    collector = coverage._collector
+    start, lock = collector._start_tracer, threading.RLock()
 
-    def start_tracer(frame, event, arg):
-        with lock, mock.patch.object(weakref, "WeakKeyDictionary", QuietWeakKeys):
-            return start(frame, event, arg)
+    def start_tracer():
+        with lock, mock.patch.object(weakref, "WeakKeyDictionary", index_of_stacks):
+            return start()
 
-    collector._installation_trace = start_tracer
-    threading.settrace(start_tracer)
+    coverage.stop()
+    collector._start_tracer = start_tracer
+    coverage.start()
+
+
+def pytest_configure(config):
+    # Told not to measure after all, pytest-cov fails at each test marked no_cover.
+    if config.getoption("no_cov", False) and config.pluginmanager.has_plugin("_cov"):
+        config.pluginmanager.unregister(name="_cov")
 
 
 @pytest.hookimpl(trylast=True)  # in a worker of xdist, coverage starts in this hook
@@ -49,20 +64,38 @@ def pytest_sessionstart():
         from coverage import Coverage
 
         if (coverage := Coverage.current()) is not None:
-            keep_coverage_from_hanging(coverage._collector)
+            keep_coverage_quick(coverage)
+
+
+@pytest.hookimpl(trylast=True)  # hypothesis marks its tests in this hook
+def pytest_collection_modifyitems(items):
+    """Properties are tried too often to be traced; there are few lines that only they reach."""
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.no_cover)
 
 
 ACCOUNT = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory):
+    """A folder for each test's own settings and cache, and the next one's name."""
+    return tmp_path_factory.mktemp("homes"), itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch, tmp_path_factory):
+def clean_environment(monkeypatch, homes):
     """No test sees the settings, secrets, proxies or CA bundles of the machine it runs on."""
     for name in list(os.environ):
         if name.startswith("MP_") or name.lower().endswith("_proxy") or "CA_BUNDLE" in name:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    folder, numbers = homes
+    home = folder / str(next(numbers))
+    for name in ("config", "cache"):
+        (home / name).mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 

@@ -11,6 +11,9 @@ import pytest
 from mixpanel_fetch.batch import parse_instant
 from mixpanel_fetch.simulator import Fault, SimulatorProcess, awkward_profiles
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 
 def read(file, statement):
     with duckdb.connect(str(file), read_only=True) as connection:

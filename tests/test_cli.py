@@ -413,6 +413,7 @@ def test_a_reader_that_goes_away_is_no_traceback(environment_of):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 def test_the_demo_needs_no_credentials(mp):
     done = mp("demo", "--latency", "0.02", "--format", "text")
     assert done.code == 0

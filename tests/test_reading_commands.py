@@ -219,6 +219,7 @@ def test_a_query_that_fails_leaves_no_rows(file, mp, statement, words, form):
     assert ("error" in json.loads(told.out)) if form == "json" else told.out == ""
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 def test_a_query_that_fails_among_its_rows_says_so_beside_them(file, mp):
     statement = (
         "SELECT CASE WHEN i < 900000 THEN i ELSE error('late') END AS n FROM range(1e6) t(i)"

@@ -16,6 +16,9 @@ from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.model import ProfileQuery, RunInfo
 from mixpanel_fetch.sync import SyncOrder
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ORDER = SyncOrder("key", "full", "mark", True)
 BEFORE = (

@@ -96,6 +96,7 @@ def from_parquet(path: Path):
     return rows
 
 
+@pytest.mark.no_cover  # TestDuckDB covers the same lines
 class TestDuckDBOfTheHost(SinkTests):
     """An engine over a connection that a program hands in."""
 

@@ -27,6 +27,7 @@ def outcomes(done):
     return {one["job"]: one for one in document["jobs"]}
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_twenty_projects_proceed_and_one_with_a_wrong_secret_fails_alone(projects, mp, executor):
     made = projects(20, wrong={7}, profiles=100, page_size=20)

@@ -53,6 +53,7 @@ def into(engine, **more):
     return {"connection": {"destination": engine, **more}, "mode": "create"}
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 def test_twenty_projects_proceed_and_one_with_a_wrong_secret_fails_alone(projects, tmp_path):
     made = projects(20, wrong={3}, latency=0.01)
     found = by_name(fetch_many(made.jobs(), max_jobs=6))

@@ -252,6 +252,7 @@ def test_the_page_of_60_properties_is_small(summary_of, many_properties, run_of,
     assert len(page_of(summary_of(many_properties(60)), runs).encode()) < MEGABYTE / 5
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 def test_2000_properties_are_all_there_in_less_than_2_megabytes(
     summary_of, many_properties, page_of
 ):
@@ -261,6 +262,7 @@ def test_2000_properties_are_all_there_in_less_than_2_megabytes(
     assert page.count("<code>&#34;a value of some 4 length&#34;") == 2_000
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 @pytest.mark.parametrize("text", ['"' + "&" * 500 + '{}"', '"' + "\U0001f642" * 500 + '{}"'])
 def test_long_values_are_cut_where_they_would_not_fit(text, summary_of, many_properties, page_of):
     page = page_of(summary_of(many_properties(2_000, text=text)))
@@ -268,6 +270,7 @@ def test_long_values_are_cut_where_they_would_not_fit(text, summary_of, many_pro
     assert page.count('<tr><th scope="row">a property with quite a name') == 2_000 + 200
 
 
+@pytest.mark.no_cover  # long; shorter tests cover the same lines
 def test_of_more_properties_than_fit_the_first_are_shown_and_all_counted(
     summary_of, many_properties, page_of
 ):

@@ -9,6 +9,9 @@ import pytest
 
 from mixpanel_fetch.testing import SinkCase, SinkTests
 
+# Long; shorter tests cover the same lines.
+pytestmark = pytest.mark.no_cover
+
 
 def rows_of(lake, folder):
     """Return what reads the last load date of a table, by way of ``folder``."""
