@@ -22,16 +22,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from mixpanel_fetch.testing.cases import ExecutorCase as ExecutorCase
     from mixpanel_fetch.testing.cases import Row as Row
     from mixpanel_fetch.testing.cases import RowReader as RowReader
     from mixpanel_fetch.testing.cases import SinkCase as SinkCase
     from mixpanel_fetch.testing.cases import StrategyCase as StrategyCase
     from mixpanel_fetch.testing.cases import TransformCase as TransformCase
+    from mixpanel_fetch.testing.executors import ExecutorTests as ExecutorTests
     from mixpanel_fetch.testing.sinks import SinkTests as SinkTests
     from mixpanel_fetch.testing.strategies import StrategyTests as StrategyTests
     from mixpanel_fetch.testing.transforms import TransformTests as TransformTests
 
 _HOME_OF = {
+    "ExecutorCase": "cases",
+    "ExecutorTests": "executors",
     "Row": "cases",
     "RowReader": "cases",
     "SinkCase": "cases",
@@ -49,6 +53,7 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
+            *("executor_bench", "executors"),
             *("promises", "rows", "sink_bench", "sink_columns", "sink_history", "sink_manners"),
             *("sink_modes", "sink_reading", "sink_resume", "sink_runs", "sink_sync", "sink_values"),
             *("strategies", "strategy_bench", "transforms"),
