@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,14 +29,19 @@ class ExecutorBench:
     def __init__(self, case: ExecutorCase, folder: Path) -> None:
         self.case = case
         self._folder = folder
-        self._stack = ExitStack()
-        self._made = 0
+        self._executors: list[Executor] = []
+        self._held: list[Held] = []
+        self._folders = 0
 
     def __enter__(self) -> ExecutorBench:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stack.close()
+        for call in self._held:
+            call.let_go()
+        for executor in self._executors:
+            with suppress(Exception):  # a broken one has failed its test already
+                executor.shutdown(wait=True)
 
     @cached_property
     def host(self) -> PluginHost:
@@ -47,13 +52,13 @@ class ExecutorBench:
         """Return the executor, made anew. It is shut down after the test, if not before."""
         registered = self.host.executor(self.case.executor)
         made: Executor = registered.make(max_workers=max_workers, options=dict(self.case.options))
-        self._stack.callback(_end, made)
+        self._executors.append(made)
         return made
 
     def held(self) -> Held:
         """Return a call that lasts until it is let go; after the test it is."""
         call = Held(self._new_folder(), self.case.patience)
-        self._stack.callback(call.let_go)
+        self._held.append(call)
         return call
 
     def note(self) -> Note:
@@ -112,8 +117,8 @@ class ExecutorBench:
         return self._folder / f"{name}.jsonl"
 
     def _new_folder(self) -> Path:
-        self._made += 1
-        folder = self._folder / f"call-{self._made}"
+        self._folders += 1
+        folder = self._folder / f"call-{self._folders}"
         folder.mkdir()
         return folder
 
@@ -126,9 +131,3 @@ def most_at_once(spans: Sequence[tuple[float, float]]) -> int:
         running += change
         most = max(most, running)
     return most
-
-
-def _end(executor: Executor) -> None:
-    # A broken one has failed its test already.
-    with suppress(Exception):
-        executor.shutdown(wait=True)

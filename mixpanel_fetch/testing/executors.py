@@ -261,7 +261,7 @@ class ExecutorTests:
                 running.wait_until(lambda: simulator.stats.received > 1, "a job must run")
             cancel.set()
 
-        with EngageSimulator(profiles=50, page_latency={1: 600.0}) as slow:
+        with EngageSimulator(profiles=50, page_latency={1: running.case.patience}) as slow:
             jobs = [running.job(slow, name, page_size=10) for name in ("first", "second")]
             watching = threading.Thread(target=watch, args=(slow,))
             watching.start()
