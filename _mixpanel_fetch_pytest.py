@@ -6,6 +6,7 @@ measured. So it stands outside of the package, and imports it only where a fixtu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,21 @@ def run_fetch(engage_simulator: Callable[..., EngageSimulator]) -> Fetches:
     from mixpanel_fetch.testing.fixtures import Fetches  # noqa: PLC0415
 
     return Fetches(engage_simulator)
+
+
+@pytest.fixture
+def clean_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Hide the settings, accounts and caches of whoever runs the tests, and the proxies.
+
+    Say ``usefixtures = clean_environment`` in pytest's configuration, and every test has it.
+    Variables that begin with ``MP_TEST_`` stay.
+    """
+    for name in list(os.environ):
+        ours = name.startswith("MP_") and not name.startswith("MP_TEST_")
+        if ours or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for folder in ("CONFIG", "CACHE"):
+        place = tmp_path_factory.mktemp(folder.lower())
+        monkeypatch.setenv(f"XDG_{folder}_HOME", str(place))

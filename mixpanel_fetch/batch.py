@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -164,6 +164,23 @@ class Batch:
             batch.properties.append(encode_properties(properties))
             batch.last_seen.append(_utc(row.get("last_seen")))
         return batch
+
+    def last_of_each_id(self) -> Batch:
+        """Return the rows without those that a later one with the same id follows, in their order.
+
+        A page may hold an id twice; a sink with a key on ``distinct_id`` keeps the last row. The
+        batch itself where no id comes twice.
+        """
+        last = dict(zip(self.distinct_ids, range(len(self)), strict=True))
+        if len(last) == len(self):
+            return self
+        kept = sorted(last.values())
+        return replace(
+            self,
+            distinct_ids=[self.distinct_ids[position] for position in kept],
+            properties=[self.properties[position] for position in kept],
+            last_seen=[self.last_seen[position] for position in kept],
+        )
 
     def to_arrow(self) -> Any:
         """Return a ``pyarrow.Table``, or without that an ``arro3.core.Table``.

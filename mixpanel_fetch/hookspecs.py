@@ -6,7 +6,7 @@ order. The pluggy project name and the entry-point group are both ``mixpanel_fet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -178,3 +178,19 @@ def require_mode(name: str, mode: Mode, capabilities: Iterable[str]) -> None:
     """Raise ConfigError unless ``mode`` is ``create`` or among ``capabilities``."""
     if mode != "create" and mode not in set(capabilities):
         raise ConfigError(f"the sink {name} cannot {mode}; choose another mode or another sink")
+
+
+def require_reading(statements: Sequence[str], reading: Container[str]) -> None:
+    """Raise ConfigError unless a query is one statement that only reads.
+
+    ``statements``: of what kind each of its statements is, in the store's own words; ``reading``:
+    the kinds that only read.
+    """
+    if not statements:
+        raise ConfigError("the query is empty; write a SELECT")
+    if len(statements) > 1:
+        raise ConfigError(f"one statement at a time, not {len(statements)}")
+    if statements[0] not in reading:
+        raise ConfigError(
+            f"{statements[0]} does more than read; only SELECT and its like can be asked"
+        )

@@ -6,6 +6,7 @@ import json
 import math
 import string
 import sys
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -224,6 +225,20 @@ def test_an_id_that_utf8_cannot_hold_is_mended_or_refused():
     except ValueError:
         return
     batch.distinct_ids[0].encode()
+
+
+@unhurried
+@given(st.lists(st.sampled_from(["a", "b", "A", "\0", ""])))
+def test_of_rows_with_one_id_the_last_stays_where_it_was(ids):
+    every = [{"distinct_id": one, "properties": {"n": n}} for n, one in enumerate(ids)]
+    batch = replace(Batch.from_rows(every), note="a remark")
+    last = {row["distinct_id"]: row["properties"]["n"] for row in every}
+    kept = batch.last_of_each_id()
+    assert [row["properties"]["n"] for row in kept.rows()] == sorted(last.values())
+    assert {row["distinct_id"]: row["properties"]["n"] for row in kept.rows()} == last
+    assert kept.note == "a remark"
+    assert (kept is batch) == (len(last) == len(ids))
+    assert batch.distinct_ids == ids
 
 
 def test_columns_of_different_lengths_are_refused():

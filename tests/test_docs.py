@@ -167,9 +167,10 @@ def test_nothing_of_the_tutorial_is_left_out():
         "my_transform.py",
         "my_strategy.py",
         "test_my_sink.py",
+        "test_my_sink_alone.py",
     ]
     assert TUTORIAL.count("```python") == len(FILES)
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
 
 
 def test_the_sink_is_a_dozen_lines_or_so():
@@ -208,6 +209,7 @@ def test_the_tutorials_strategy_begins_with_the_last_page(tutorial):
 def test_the_tutorials_plugins_pass_the_kit(tutorial):
     _, out, _ = tutorial
     assert len(re.findall(r"^\d+ passed, \d+ skipped", out, re.M)) == 1
+    assert re.search(r"^1 passed in", out, re.M)
     for plugin in ("sink json-file", "transform upper-case", "strategy one-by-one"):
         assert f"the {plugin} (" in out
     assert "FAILED" not in out

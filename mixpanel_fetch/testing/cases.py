@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from mixpanel_fetch.hookspecs import SinkSpec, StrategySpec, TransformSpec
+from mixpanel_fetch.hookspecs import ExecutorSpec, SinkSpec, StrategySpec, TransformSpec
 from mixpanel_fetch.protocols import StorageEngine, Transform
 
 Row = Mapping[str, Any]
@@ -125,3 +125,21 @@ class StrategyCase:
     options: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     max_workers: int = field(default=3, kw_only=True)
     ahead: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class ExecutorCase:
+    """An executor to be tested.
+
+    ``executor``: its name, as after ``--executor``. ``spec``: for one that is not installed: its
+    ExecutorSpec. ``options``: as after ``-o``.
+
+    ``kill`` False: no test kills a worker of it, since others use it as well, or it begins the
+    call again on another one. ``patience``: how many seconds a call may take to begin, or to end.
+    """
+
+    executor: str
+    spec: ExecutorSpec | None = field(default=None, kw_only=True)
+    options: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False)
+    kill: bool = field(default=True, kw_only=True)
+    patience: float = field(default=60.0, kw_only=True)

@@ -9,17 +9,17 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.config import Destination
-from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
+from mixpanel_fetch.model import LoadReport, Mode, RunInfo
 from mixpanel_fetch.plan import Sink
 from mixpanel_fetch.plugins import PluginHost
 from mixpanel_fetch.protocols import StorageEngine, TableLoad
 from mixpanel_fetch.testing.cases import Row, SinkCase
+from mixpanel_fetch.testing.engines import make_run
 from mixpanel_fetch.testing.fetching import fetch, host_of
 from mixpanel_fetch.testing.promises import promised
 from mixpanel_fetch.testing.rows import Comparable, comparable, differences, expected_rows
@@ -113,22 +113,7 @@ class SinkBench:
 
     def info(self, mode: Mode = "create", total_pages: int = 1, **changes: Any) -> RunInfo:
         """Return a run, with an id of its own unless ``changes`` has one."""
-        fields: dict[str, Any] = {
-            "run_id": uuid4().hex,
-            "table": self.table,
-            "mode": mode,
-            "query": ProfileQuery(where='properties["a"] == 1', output_properties=("a", "b")),
-            "session_id": "session-1",
-            "total": 10,
-            "page_size": 5,
-            "asked_page_size": 5,
-            "total_pages": total_pages,
-            "transforms": ("drop:a", "rename:b=c"),
-            "fingerprint": {"query": "{}", "project": "12345"},
-            "started_at": datetime.now(timezone.utc),
-            "destination": "kit://***",
-        }
-        return RunInfo(**{**fields, **changes})
+        return make_run(mode, **{"table": self.table, "total_pages": total_pages, **changes})
 
     def begin(
         self, run: RunInfo, engine: Any = None, *, checked_as: Mode | None = None

@@ -13,6 +13,8 @@ import pytest
 
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.testing import (
+    ExecutorCase,
+    ExecutorTests,
     SinkCase,
     SinkTests,
     StrategyCase,
@@ -180,3 +182,15 @@ class TestShape(TransformTests):
             rows=[{"distinct_id": "a", "properties": {"plan": "free", "tier": 1, "n": 2**70}}],
             changes_values=swaps,
         )
+
+
+class TestThreads(ExecutorTests):
+    @pytest.fixture
+    def case(self):
+        return ExecutorCase("threads")
+
+
+class TestProcesses(ExecutorTests):
+    @pytest.fixture
+    def case(self):
+        return ExecutorCase("processes")

@@ -6,17 +6,22 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from mixpanel_fetch.testing import (
+    ExecutorCase,
+    ExecutorTests,
     SinkTests,
     StrategyCase,
     StrategyTests,
     TransformCase,
     TransformTests,
 )
+from mixpanel_fetch.testing.executor_bench import ExecutorBench
 from mixpanel_fetch.testing.sink_bench import SinkBench
 from mixpanel_fetch.testing.strategy_bench import StrategyBench
 from mixpanel_fetch.testing.transforms import TransformBench
@@ -55,6 +60,8 @@ def words_of(kind: type) -> str:
 def kit_of(case: Case) -> type:
     if isinstance(case, TransformCase):
         return TransformTests
+    if isinstance(case, ExecutorCase):
+        return ExecutorTests
     return StrategyTests if isinstance(case, StrategyCase) else SinkTests
 
 
@@ -105,6 +112,9 @@ def _run(test: Callable[..., None], case: Case, given: Mapping[str, Any]) -> Non
         test(TransformBench(case), **given)
     elif isinstance(case, StrategyCase):
         test(StrategyBench(case), **given)
+    elif isinstance(case, ExecutorCase):
+        with TemporaryDirectory() as folder, ExecutorBench(case, Path(folder)) as bench:
+            test(bench, **given)
     else:
         with SinkBench(case) as bench:
             test(bench, **given)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.errors import ConfigError
-from mixpanel_fetch.hookspecs import StrategySpec, TransformSpec
-from mixpanel_fetch.testing import StrategyCase, TransformCase
+from mixpanel_fetch.hookspecs import ExecutorSpec, StrategySpec, TransformSpec
+from mixpanel_fetch.testing import ExecutorCase, StrategyCase, TransformCase
 
 from .memory import (
     EVERYTHING,
@@ -111,3 +113,42 @@ def strategy_case(strategy=Sequential, **changes):
 
 
 STRATEGIES = {"sequential": strategy_case}
+
+
+class Threads(ThreadPoolExecutor):
+    """Calls in threads; ``call`` is where one is called."""
+
+    def __init__(self, max_workers):
+        super().__init__(max_workers)
+
+    def submit(self, fn, /, *args, **kwargs):
+        return super().submit(self.call, fn, *args, **kwargs)
+
+    def call(self, fn, /, *args, **kwargs):
+        return fn(*args, **kwargs)
+
+
+class Travelling(Threads):
+    """Pickles what is called and what is returned, as if it went elsewhere."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        return super().submit(_unpacked, pickle.dumps((fn, args, kwargs)))
+
+    def call(self, fn, /, *args, **kwargs):
+        return pickle.loads(pickle.dumps(super().call(fn, *args, **kwargs)))
+
+
+def _unpacked(pickled):
+    fn, args, kwargs = pickle.loads(pickled)
+    return fn(*args, **kwargs)
+
+
+def executor_case(executor=Threads, **changes):
+    return ExecutorCase("mine", spec=ExecutorSpec("mine", executor), **changes)
+
+
+# Those of other processes are slow to begin: tests/defaults/test_kits.py has one.
+EXECUTORS = {
+    "threads": executor_case,
+    "travelling": lambda: executor_case(Travelling),
+}

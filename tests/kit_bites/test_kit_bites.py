@@ -6,22 +6,34 @@ from functools import cache
 
 import pytest
 
-from mixpanel_fetch.testing import SinkTests, StrategyTests, TransformTests, strategy_bench
+from mixpanel_fetch.testing import (
+    ExecutorTests,
+    SinkTests,
+    StrategyTests,
+    TransformTests,
+    strategy_bench,
+)
 
 from .biting import judge, names_of, variants_of
+from .broken_executors import BITES as EXECUTOR_BITES
 from .broken_sinks import BITES as SINK_BITES
 from .broken_strategies import BITES as STRATEGY_BITES
 from .broken_transforms import BITES as TRANSFORM_BITES
-from .correct import SINKS, STRATEGIES, TRANSFORMS
+from .correct import EXECUTORS, SINKS, STRATEGIES, TRANSFORMS
 
 # Long; shorter tests cover the same lines.
 pytestmark = pytest.mark.no_cover
 
 pytest_plugins = ["pytester"]
 
-BITES = [*SINK_BITES, *TRANSFORM_BITES, *STRATEGY_BITES]
-CORRECT = {**SINKS, **TRANSFORMS, **STRATEGIES}
-KITS = {SinkTests: SINK_BITES, TransformTests: TRANSFORM_BITES, StrategyTests: STRATEGY_BITES}
+BITES = [*SINK_BITES, *TRANSFORM_BITES, *STRATEGY_BITES, *EXECUTOR_BITES]
+CORRECT = {**SINKS, **TRANSFORMS, **STRATEGIES, **EXECUTORS}
+KITS = {
+    SinkTests: SINK_BITES,
+    TransformTests: TRANSFORM_BITES,
+    StrategyTests: STRATEGY_BITES,
+    ExecutorTests: EXECUTOR_BITES,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,26 @@ def register_executors():
     yield ExecutorSpec("far", Far, Options, "on another machine")
 """
 
+CARELESS = """
+from concurrent.futures import Future
+from mixpanel_fetch.defaults.processes import Processes
+from mixpanel_fetch.hookspecs import ExecutorSpec, hookimpl
+
+class Careless(Processes):
+    ended = False
+
+    def submit(self, fn, /, *args, **kwargs):
+        return Future() if self.ended else super().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.ended = True
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+@hookimpl
+def register_executors():
+    yield ExecutorSpec("careless", Careless)
+"""
+
 
 @pytest.fixture
 def far(tmp_path):
@@ -95,10 +115,16 @@ def test_a_shell_completes_their_names():
     assert [one.value for one in EXECUTOR.shell_complete(None, None, "thr")] == ["threads"]
 
 
-def test_there_is_no_kit_for_an_executor_and_that_is_said(mp):
-    done = mp("plugins", "check", "threads")
-    assert (done.code, done.err.count("\n")) == (3, 1)
-    assert "'threads' is an executor, and there is no kit for those" in done.err
+def test_the_kit_checks_an_executor_of_other_processes(tmp_path, mp):
+    file = tmp_path / "careless.py"
+    file.write_text(CARELESS)
+    done = mp("plugins", "check", "careless", "--plugin", file)
+    assert (done.code, done.err) == (1, "")
+    failed = [line.split(":")[1].strip() for line in done.out.splitlines() if "FAILED" in line]
+    assert failed == ["submit must raise an error after shutdown"]
+    assert "no worker of it may be killed" in done.out
+    wrong = mp("plugins", "check", "careless", "--plugin", file, "--to", "x://y")
+    assert "--to is for a sink, and this is an executor" in wrong.err
 
 
 def test_what_registers_something_else_is_refused(plugin_host):

@@ -110,10 +110,6 @@ def _kind(name: str, kind: str | None, files: tuple[str, ...]) -> str:
             f"{name!r} is {' and '.join(map(with_article, kinds))}; say which with --kind"
         )
     if kinds:
-        if kinds[0] not in KINDS:
-            raise ConfigError(
-                f"{name!r} is {with_article(kinds[0])}, and there is no kit for those"
-            )
         return kinds[0]
     broken = [one for one in host.broken if one.provider.plugin == name]
     if broken:
@@ -131,7 +127,7 @@ def _refuse_others(kind: str, given: dict[str, Any], *, argument: bool) -> None:
     }
     for what, (value, whose) in meant.items():
         if value and kind != whose:
-            raise ConfigError(f"{what} is for a {whose}, and this is a {kind}")
+            raise ConfigError(f"{what} is for a {whose}, and this is {with_article(kind)}")
 
 
 def _destination(name: str, given: str | None) -> str:
@@ -154,8 +150,10 @@ def _try_out(request: KitRequest, registered: Registered[Any]) -> None:
         registered.make(target.location, options={**request.options, **target.options})
     elif request.kind == "transform":
         registered.make(request.argument, options=request.options)
-    else:
+    elif request.kind == "strategy":
         registered.make(max_workers=1, options=request.options)
+    else:
+        registered.make(max_workers=1, options=request.options).shutdown()
 
 
 def _document(

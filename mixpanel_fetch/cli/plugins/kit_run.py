@@ -16,9 +16,21 @@ from mixpanel_fetch.errors import ConfigError, MixpanelFetchError
 from mixpanel_fetch.secret import redact_uri
 
 SUITE = "mixpanel_fetch.cli.plugins.kit_suite"
-_CLASSES = {"sink": "SinkCheck", "transform": "TransformCheck", "strategy": "StrategyCheck"}
+_CLASSES = {
+    "sink": "SinkCheck",
+    "transform": "TransformCheck",
+    "strategy": "StrategyCheck",
+    "executor": "ExecutorCheck",
+}
 # A script and not `python -m pytest`, which would let the current folder stand in for packages.
-_SCRIPT = "import sys\n\nimport pytest\n\nsys.exit(pytest.main(sys.argv[1:]))\n"
+# Guarded, since processes that are spawned read it again.
+_SCRIPT = """import sys
+
+import pytest
+
+if __name__ == "__main__":
+    sys.exit(pytest.main(sys.argv[1:]))
+"""
 _ENDED = {0, 1}  # pytest's exit codes for a run that came to its end
 
 

@@ -17,6 +17,8 @@ from mixpanel_fetch.cli.plugins.kit_request import TEMPORARY, KitRequest
 from mixpanel_fetch.plugins import one_line_of
 from mixpanel_fetch.secret import redact_uri
 from mixpanel_fetch.testing import (
+    ExecutorCase,
+    ExecutorTests,
     SinkCase,
     SinkTests,
     StrategyCase,
@@ -73,6 +75,17 @@ class StrategyCheck(StrategyTests):
         """Return the case."""
         asked = _asked(request.config)
         return StrategyCase(asked.name, spec=asked.registered().spec, options=asked.options)
+
+
+class ExecutorCheck(ExecutorTests):
+    """The kit upon the executor that was asked for."""
+
+    @pytest.fixture
+    def case(self, request: pytest.FixtureRequest) -> ExecutorCase:
+        """Return the case. Its workers may be others' as well, so none is killed."""
+        asked = _asked(request.config)
+        spec = asked.registered().spec
+        return ExecutorCase(asked.name, spec=spec, options=asked.options, kill=False)
 
 
 def sink_case(asked: KitRequest, folder: Path) -> SinkCase:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mixpanel_fetch.cli.output import Output
-from mixpanel_fetch.cli.plugins.shared import KINDS
+from mixpanel_fetch.cli.plugins.shared import NEW_KINDS
 from mixpanel_fetch.errors import ConfigError
 
 # A URI scheme, a part of a distribution's name and, with "_" for "-", of a module's name.
@@ -25,7 +25,7 @@ _USE = {
 
 
 @click.command(name="new")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(NEW_KINDS))
 @click.argument("name")
 @click.option(
     "--into", "parent", metavar="DIR", default=".", help="Where the new folder goes; else here."

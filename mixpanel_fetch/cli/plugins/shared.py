@@ -13,8 +13,9 @@ from mixpanel_fetch.errors import PluginError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("sink", "transform", "strategy")
-"""The kinds that `mp plugins new` can begin, and a conformance kit can check."""
+KINDS = ("sink", "transform", "strategy", "executor")
+NEW_KINDS = ("sink", "transform", "strategy")
+"""Those that `mp plugins new` can begin."""
 
 files_option = click.option(
     "--plugin",

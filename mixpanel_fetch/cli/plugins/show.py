@@ -41,7 +41,7 @@ _INDENT = " " * 16
 
 @click.command(name="show")
 @click.argument("name", type=PLUGIN)
-@kind_option(*KINDS, "executor")
+@kind_option(*KINDS)
 @json_option
 @files_option
 @click.pass_obj

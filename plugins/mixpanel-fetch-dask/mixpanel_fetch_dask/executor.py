@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -45,12 +46,16 @@ class DaskExecutor(Executor):
         self._closed = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have a worker call ``fn``; the call waits here while as many run as may."""
+        """Have a worker call ``fn``; the call waits here while as many run as may.
+
+        Raises what pickle raises where the call cannot travel.
+        """
         future: Future[Any] = Future()
+        call = _Call(partial(fn, *args, **kwargs))
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._waiting.append((future, _Call(partial(fn, *args, **kwargs))))
+            self._waiting.append((future, call))
         self._advance()
         return future
 
@@ -93,20 +98,32 @@ class DaskExecutor(Executor):
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(task.result())
+            try:
+                future.set_result(pickle.loads(task.result()))
+            except Exception as unreadable:  # noqa: BLE001  (of classes that are not there, say)
+                future.set_exception(unreadable)
         with self._lock:
             self._running.discard(future)
         self._advance()
 
 
 class _Call:
-    """A call as it travels. Dask writes what it is given into its logs: nothing of it shows."""
+    """A call as it travels. Dask writes what it is given into its logs: nothing of it shows.
+
+    It is pickled here, and what it returns there: what cannot travel is an error then, while Dask
+    would wait for it for ever.
+    """
 
     def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
+        import cloudpickle
 
-    def __call__(self) -> Any:
-        return self._call()
+        self._pickled: bytes = cloudpickle.dumps(call)
+
+    def __call__(self) -> bytes:
+        import cloudpickle
+
+        pickled: bytes = cloudpickle.dumps(pickle.loads(self._pickled)())
+        return pickled
 
     def __repr__(self) -> str:
         return "a job of mixpanel-fetch"

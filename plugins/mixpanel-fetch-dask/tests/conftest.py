@@ -209,10 +209,7 @@ def short_leases() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the user's own settings out."""
-    for name in [name for name in os.environ if name.startswith(("MP_", "DASK_"))]:
+    for name in [name for name in os.environ if name.startswith("DASK_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("MP_CONFIG", str(tmp_path / "config.toml"))
-    (tmp_path / "config.toml").touch(mode=0o600)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

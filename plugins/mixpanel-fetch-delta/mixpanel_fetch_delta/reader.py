@@ -16,7 +16,8 @@ from typing import Any
 
 import duckdb
 
-from mixpanel_fetch.errors import ConfigError, TableNotFoundError
+from mixpanel_fetch.errors import TableNotFoundError
+from mixpanel_fetch.hookspecs import require_reading
 from mixpanel_fetch.reading import TableInfo, TableSummary
 from mixpanel_fetch_delta import failures, inspection
 from mixpanel_fetch_delta.bench import quoted, read
@@ -183,13 +184,6 @@ class Reader:
 
 
 def _admit(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raise ConfigError unless ``sql`` is one statement that reads."""
     with failures.of_a_query():
         statements = connection.extract_statements(sql)
-    if not statements:
-        raise ConfigError("the query is empty; write a SELECT")
-    if len(statements) > 1:
-        raise ConfigError(f"one statement at a time, not {len(statements)}")
-    kind = str(statements[0].type).rpartition(".")[2]
-    if kind not in _READS:
-        raise ConfigError(f"{kind} does more than read; only SELECT and its like can be asked")
+    require_reading([str(one.type).rpartition(".")[2] for one in statements], _READS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -42,30 +42,18 @@ class Rows:
     def of(cls, page: int, batch: Batch) -> Rows:
         """Read a batch. Raises StorageError naming the row that is not what a Batch promises."""
         try:
-            ids = [distinct_id.encode().decode() for distinct_id in batch.distinct_ids]
-            texts = [properties.decode() for properties in batch.properties]
+            kept = batch.last_of_each_id()
+            ids = [distinct_id.encode().decode() for distinct_id in kept.distinct_ids]
+            texts = [properties.decode() for properties in kept.properties]
             micros = [
-                None if seen is None else (seen - _EPOCH) // _MICROSECOND
-                for seen in batch.last_seen
+                None if seen is None else (seen - _EPOCH) // _MICROSECOND for seen in kept.last_seen
             ]
         except (AttributeError, TypeError, UnicodeError):
             raise _first_unreadable(page, batch) from None
-        return cls(page, ids, texts, micros, len(batch), batch.note)._distinct()
+        return cls(page, ids, texts, micros, len(batch), batch.note)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def _distinct(self) -> Rows:
-        if len(set(self.ids)) == len(self.ids):
-            return self
-        last = {distinct_id: position for position, distinct_id in enumerate(self.ids)}
-        kept = sorted(last.values())
-        return replace(
-            self,
-            ids=[self.ids[i] for i in kept],
-            texts=[self.texts[i] for i in kept],
-            micros=[self.micros[i] for i in kept],
-        )
 
 
 def as_table(pages: Sequence[Rows]) -> Any:

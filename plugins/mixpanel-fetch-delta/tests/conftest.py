@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from mixpanel_fetch_delta.engine import DeltaEngine
 from mixpanel_fetch_delta.rows import Rows, as_table
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import ConfigError
-from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
+from mixpanel_fetch.model import LoadReport, Mode, RunInfo
+from mixpanel_fetch.testing import land, make_run, refusal
 
 SEEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 SECRET = "h!dden/w0rd"
@@ -83,21 +83,7 @@ class Place:
 
 
 def run_info(mode: Mode = "create", **changes: Any) -> RunInfo:
-    fields: dict[str, Any] = {
-        "run_id": f"run-{next(_numbers)}",
-        "table": "users",
-        "mode": mode,
-        "query": ProfileQuery(where='properties["a"]', output_properties=("a", "b")),
-        "session_id": "session-1",
-        "total": 10,
-        "page_size": 5,
-        "total_pages": 2,
-        "transforms": ("select:a,b",),
-        "fingerprint": {"query": "q", "project": "1"},
-        "started_at": datetime.now(timezone.utc),
-        "destination": "delta://***",
-    }
-    return RunInfo(**{**fields, **changes})
+    return make_run(mode, **{"table": "users", "total_pages": 2, **changes})
 
 
 def batch(*ids: str, value: Any = 1) -> Batch:
@@ -114,15 +100,10 @@ def fetch(
     **changes: Any,
 ) -> LoadReport:
     """One run from check to close."""
-    fields = {"table": table, "total_pages": len(pages), **changes}
-    try:
-        engine.check(table, mode)
-        load = engine.begin(table, mode, run_info(mode, **fields))
-        for index, page in pages.items():
-            assert load.write(index, page) == len(page)
-        return load.commit()
-    finally:
-        engine.close()
+    given = {"table": table, "total_pages": len(pages), **changes}
+    report = land(engine, pages, run_info(mode, **given))
+    assert report is not None
+    return report
 
 
 def theirs(place: Place, identity: str) -> None:
@@ -211,26 +192,13 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def refused() -> Any:
     """Make a call that must raise an error of ours, in one line and without a secret."""
-
-    def call(function: Any, *arguments: Any, kind: type[Exception] = ConfigError) -> str:
-        with pytest.raises(kind) as caught:
-            function(*arguments)
-        assert type(caught.value) is kind
-        assert str(caught.value).isprintable()
-        assert len(str(caught.value)) < 400
-        shown = "".join(traceback.format_exception(caught.value))
-        assert SECRET not in shown
-        return str(caught.value)
-
-    return call
+    return partial(refusal, secrets=(SECRET,))
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
-    """No test sees the settings or the keys of the machine it runs on."""
+def no_bucket(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the keys of the machine it runs on."""
     for name in list(os.environ):
-        if name.startswith(("MP_", "AWS_")) and not name.startswith("MP_TEST_"):
+        if name.startswith("AWS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

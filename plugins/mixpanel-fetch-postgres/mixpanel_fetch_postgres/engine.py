@@ -11,18 +11,18 @@ from mixpanel_fetch.columns import Column, Kind
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import Mode, RunInfo, RunRecord
 from mixpanel_fetch.reading import TableInfo, TableSummary
-from mixpanel_fetch.sync import SyncState
+from mixpanel_fetch.sync import SyncOrder, SyncState
 from mixpanel_fetch_postgres import (
     CAPABILITIES,
     catalog,
     failures,
+    in_step,
     listing,
     resume,
     typed_view,
 )
 from mixpanel_fetch_postgres.asking import PostgresAnswer
 from mixpanel_fetch_postgres.database import Database, connected
-from mixpanel_fetch_postgres.in_step import InStep
 from mixpanel_fetch_postgres.ledger import INTERRUPTED, Ledger
 from mixpanel_fetch_postgres.load import PostgresLoad
 from mixpanel_fetch_postgres.names import TableName
@@ -125,6 +125,12 @@ class PostgresEngine:
         with self._visit() as db:
             return SyncLedger(db).find(catalog.located(db, name))
 
+    def check_in_step(self, table: str, order: SyncOrder) -> None:
+        """Refuse a table that cannot be kept in step as ``order`` says. Raises ConfigError."""
+        name = self._name(table)
+        with self._visit() as db:
+            in_step.admit(db, catalog.located(db, name), order)
+
     def property_kinds(
         self, table: str, null_texts: Sequence[str] = ()
     ) -> Mapping[str, Mapping[Kind, int]]:
@@ -209,7 +215,7 @@ def _begin(db: Database, name: TableName, run: RunInfo) -> PostgresLoad:
         created_metadata = not ledger.exists()
         ledger.create()
         if run.sync is not None:
-            InStep(db, name, run.sync, run.started_at).admit()
+            in_step.admit(db, name, run.sync)
             SyncLedger(db).create()
         for entry in entries:
             if entry is not earlier and entry.name == name and entry.status in INTERRUPTED:

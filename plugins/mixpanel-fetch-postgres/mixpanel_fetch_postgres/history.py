@@ -39,31 +39,19 @@ class History:
     """The table ``NAME_history``: a row for each version of a profile, from when to when it held.
 
     A version ends where another content comes, or the profile is gone; ``last_seen`` alone makes
-    none. ``at``: when the fetch began. Raises ConfigError where the table's name is too long.
+    none. ``at``: when the fetch began. Raises ConfigError as :func:`history_of`.
     """
 
     def __init__(self, db: Database, of: TableName, at: datetime) -> None:
         self._db = db
-        self._name = TableName.parse(of.table + SUFFIX, of.schema)
+        self._name = history_of(of)
         self._at = f"timestamptz '{at.astimezone(timezone.utc).isoformat()}'"
-
-    def admit(self) -> None:
-        """Refuse a table of that name that is none of ours, or that the user may not write to.
-
-        Raises ConfigError.
-        """
-        oid = catalog.find_oid(self._db, self._name)
-        if oid is None:
-            return
-        if not {*_COLUMNS} <= catalog.types_of(self._db, oid).keys():
-            raise ConfigError(f"table {self._name} is there and holds no history; rename it")
-        catalog.require_rights(self._db, self._name, oid, "merge")
 
     def take_in(self, staging: Staging, *, others_gone: bool) -> None:
         """End what holds no longer, and begin what is new. Belongs in a transaction.
 
         ``others_gone``: profiles that are not staged are there no more. The staged ids must be
-        unique. Raises ConfigError as :meth:`admit`.
+        unique. Raises ConfigError as :func:`admit`.
         """
         names = {"history": self._name.sql, "staging": staging.sql, "at": self._at}
         if catalog.find_oid(self._db, self._name) is None:
@@ -71,8 +59,26 @@ class History:
                 self._db.execute(statement.format(**names))
         else:
             self._db.execute(LOCK.format(self._name.sql))
-            self.admit()
+            admit(self._db, self._name)
         self._db.execute(_END_CHANGED.format(**names))
         self._db.execute(_BEGIN.format(**names))
         if others_gone:
             self._db.execute(_END_GONE.format(**names))
+
+
+def history_of(name: TableName) -> TableName:
+    """Return where the versions of a table are. Raises ConfigError where its name is too long."""
+    return TableName.parse(name.table + SUFFIX, name.schema)
+
+
+def admit(db: Database, name: TableName) -> None:
+    """Refuse what is called so and holds no versions, or that the user may not write to.
+
+    Raises ConfigError.
+    """
+    oid = catalog.find_oid(db, name)
+    if oid is None:
+        return
+    if not {*_COLUMNS} <= catalog.types_of(db, oid).keys():
+        raise ConfigError(f"table {name} is there and holds no history; rename it")
+    catalog.require_rights(db, name, oid, "merge")

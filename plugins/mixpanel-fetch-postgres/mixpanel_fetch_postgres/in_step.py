@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sync import SyncOrder
-from mixpanel_fetch_postgres import catalog, merging
+from mixpanel_fetch_postgres import catalog, history, merging
 from mixpanel_fetch_postgres.catalog import Existing
 from mixpanel_fetch_postgres.database import Database
 from mixpanel_fetch_postgres.history import History
@@ -54,20 +54,6 @@ class InStep:
         self._at = f"timestamptz '{at.astimezone(timezone.utc).isoformat()}'"
         self._history = History(db, name, at) if order.history else None
 
-    def admit(self) -> None:
-        """Refuse what could not be published in the end. Raises ConfigError."""
-        if self._history is not None:
-            self._history.admit()
-        oid = catalog.find_oid(self._db, self._name)
-        if oid is None:
-            return
-        existing = catalog.existing_table(self._db, self._name, oid)
-        self._require_markable(existing)
-        if self._order.delete == "mark" and not _has_mark(existing):
-            catalog.require_owner(self._db, self._name, oid, f"the column {DELETED_AT}")
-        elif self._order.delete == "hard":
-            catalog.require_rights(self._db, self._name, oid, "replace")
-
     def count_gone(self, staging: Staging) -> tuple[int, int]:
         """Return how many rows were not fetched any more, and how many there are.
 
@@ -92,7 +78,7 @@ class InStep:
         oid = catalog.find_oid(self._db, self._name)
         existing = None if oid is None else merging.locked(self._db, self._name, oid)
         if existing is not None:
-            self._require_markable(existing)
+            _require_markable(existing, self._order)
         merging.ready(self._db, staging)
         if self._history is not None:
             self._history.take_in(staging, others_gone=deletes)
@@ -132,13 +118,29 @@ class InStep:
         for statement in _ADD_MARK:
             self._db.execute(statement.format(target=self._name.sql))
 
-    def _require_markable(self, target: Existing) -> None:
-        kind = target.types.get(DELETED_AT)
-        if self._order.delete == "mark" and kind is not None and kind not in _MARKS:
-            raise ConfigError(
-                f"table {self._name} has a column {DELETED_AT} that is {kind}; rename it, or keep"
-                " who is gone with --delete ignore"
-            )
+
+def admit(db: Database, name: TableName, order: SyncOrder) -> None:
+    """Refuse a table that ``order`` could not be published to in the end. Raises ConfigError."""
+    if order.history:
+        history.admit(db, history.history_of(name))
+    oid = catalog.find_oid(db, name)
+    if oid is None:
+        return
+    existing = catalog.existing_table(db, name, oid)
+    _require_markable(existing, order)
+    if order.delete == "mark" and not _has_mark(existing):
+        catalog.require_owner(db, name, oid, f"the column {DELETED_AT}")
+    elif order.delete == "hard":
+        catalog.require_rights(db, name, oid, "replace")
+
+
+def _require_markable(target: Existing, order: SyncOrder) -> None:
+    kind = target.types.get(DELETED_AT)
+    if order.delete == "mark" and kind is not None and kind not in _MARKS:
+        raise ConfigError(
+            f"table {target.name} has a column {DELETED_AT} that is {kind}; rename it, or keep"
+            " who is gone with --delete ignore"
+        )
 
 
 def _has_mark(target: Existing) -> bool:

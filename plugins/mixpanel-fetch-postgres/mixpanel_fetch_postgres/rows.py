@@ -48,20 +48,19 @@ class Rows:
         Raises StorageError naming the row that is not what a Batch promises.
         """
         try:
+            ids, repaired = _sound(batch.distinct_ids)
+            kept = replace(batch, distinct_ids=ids).last_of_each_id()
             instants = [
-                None if seen is None else (seen - _EPOCH) // _MICROSECOND
-                for seen in batch.last_seen
+                None if seen is None else (seen - _EPOCH) // _MICROSECOND for seen in kept.last_seen
             ]
-            has_nul = NUL in b"\n".join(batch.properties)
-            ids = "".join(batch.distinct_ids)
+            has_nul = NUL in b"\n".join(kept.properties)
         except (AttributeError, TypeError):
             raise _first_unreadable(page, batch) from None
-        columns = (batch.distinct_ids, batch.properties, instants)
-        rows = cls(page, *columns, len(batch), note=batch.note)
-        if "\0" in ids or not _encodes(ids):
-            rows = rows._with_sound_ids()
+        rows = cls(
+            page, kept.distinct_ids, kept.properties, instants, len(batch), repaired, batch.note
+        )
         # Looked for here, because a COPY that fails leaves its dead rows in the table.
-        return (rows.mended() if has_nul else rows)._distinct()
+        return rows.mended() if has_nul else rows
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -103,22 +102,14 @@ class Rows:
             return StorageError(f"page {self.page}: {reason}")
         return _bad(self.page, position, reason, self.ids[position])
 
-    def _with_sound_ids(self) -> Rows:
-        ids = [mended_id(distinct_id) for distinct_id in self.ids]
-        repaired = sum(old != new for old, new in zip(self.ids, ids, strict=True))
-        return replace(self, ids=ids, repaired=self.repaired + repaired)
 
-    def _distinct(self) -> Rows:
-        if len(set(self.ids)) == len(self.ids):
-            return self
-        last = {distinct_id: position for position, distinct_id in enumerate(self.ids)}
-        kept = sorted(last.values())
-        return replace(
-            self,
-            ids=[self.ids[i] for i in kept],
-            properties=[self.properties[i] for i in kept],
-            instants=[self.instants[i] for i in kept],
-        )
+def _sound(ids: list[str]) -> tuple[list[str], int]:
+    """Return the ids as the server takes them, and how many had to be mended."""
+    joined = "".join(ids)
+    if "\0" not in joined and _encodes(joined):
+        return ids, 0
+    mended = [mended_id(distinct_id) for distinct_id in ids]
+    return mended, sum(old != new for old, new in zip(ids, mended, strict=True))
 
 
 def _encodes(text: str) -> bool:

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from mixpanel_fetch_postgres.engine import PostgresEngine
 from mixpanel_fetch import MixpanelAPIClient, ParallelProfileFetchResult
 from mixpanel_fetch.assembly import Assembler, FetchRequest
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
 from mixpanel_fetch.pipeline import run_plan
 from mixpanel_fetch.sync import SyncOrder, SyncWish
+from mixpanel_fetch.testing import land, make_run, refusal
 from mixpanel_fetch.tolerance import Tolerance
 
 SEEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
@@ -184,21 +184,8 @@ class Place:
 
 
 def run_info(mode: Mode = "create", **changes: Any) -> RunInfo:
-    given: dict[str, Any] = {
-        "run_id": "run-1",
-        "table": "users",
-        "mode": mode,
-        "query": ProfileQuery(where='properties["a"]', output_properties=("a", "b")),
-        "session_id": "session-1",
-        "total": 10,
-        "page_size": 5,
-        "total_pages": 2,
-        "transforms": ("select:a,b",),
-        "fingerprint": {"query": "q", "project": "1"},
-        "started_at": SEEN,
-        "destination": "postgresql://***@127.0.0.1/db",
-    }
-    return RunInfo(**{**given, **changes})
+    given = {"run_id": "run-1", "table": "users", "total_pages": 2, "started_at": SEEN, **changes}
+    return make_run(mode, **given)
 
 
 def sync_info(number: int = 0, **changes: Any) -> RunInfo:
@@ -268,14 +255,9 @@ def fetch(
 ) -> LoadReport:
     """One run from check to close."""
     given = {"run_id": f"run-{mode}", "table": table, "total_pages": len(pages), **changes}
-    try:
-        engine.check(table, mode)
-        load = engine.begin(table, mode, run_info(mode, **given))
-        for index, page in pages.items():
-            assert load.write(index, page) == len(page)
-        return load.commit()
-    finally:
-        engine.close()
+    report = land(engine, pages, run_info(mode, **given))
+    assert report is not None
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -337,25 +319,12 @@ def sync(place: Place) -> Any:
 @pytest.fixture
 def refused() -> Any:
     """Make a call that must raise an error of ours, in one line and without a secret."""
-
-    def call(function: Any, *arguments: Any, kind: type[Exception] = ConfigError) -> str:
-        with pytest.raises(kind) as caught:
-            function(*arguments)
-        assert type(caught.value) is kind
-        assert str(caught.value).isprintable()
-        assert len(str(caught.value)) < 400
-        shown = "".join(traceback.format_exception(caught.value))
-        assert not any(secret in shown for secret in ("pa55", SECRET))
-        return str(caught.value)
-
-    return call
+    return partial(refusal, secrets=("pa55", SECRET))
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
-    """No test sees the settings or the databases of the machine it runs on."""
+def no_database(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the databases of the machine it runs on."""
     for name in list(os.environ):
-        if name.startswith(("MP_", "PG")) and not name.startswith("MP_TEST_"):
+        if name.startswith("PG"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mixpanel_fetch import ConfigError
+from mixpanel_fetch import ConfigError, Workspace
+from mixpanel_fetch.sync import SyncWish
 
 
 @pytest.mark.parametrize("how", ["dropped", "replaced", "made by another merge"])
@@ -118,3 +119,43 @@ def test_rights_that_lack_are_said_before_anything_lands(kit, engage_simulator, 
         assert kit.changes(sync(simulator, delete="ignore", history=True)) == (2, 0, 0, 0)
     finally:
         place.make("DROP OWNED BY syncer CASCADE", "DROP ROLE syncer")
+
+
+OTHER_MARK = (
+    "CREATE TABLE users (distinct_id text, properties jsonb, last_seen timestamptz,"
+    " deleted_at boolean)"
+)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "table", "words"),
+    [
+        (OTHER_MARK, "users", "a column deleted_at that is boolean; rename it"),
+        ("CREATE TABLE users_history (mine int)", "users", "is there and holds no history"),
+        ("CREATE VIEW users_history AS SELECT 1", "users", "users_history is a view"),
+        ("CREATE SCHEMA other", "n" * 60, "too long for PostgreSQL: 68 bytes"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_a_request_is_spent(  # noqa: PLR0917
+    engage_simulator, place, engine, theirs, table, words
+):
+    place.make(theirs)
+    simulator = engage_simulator(profiles=3)
+    account = {"username": "demo", "secret": "demo-secret", "project_id": 12345}
+    workspace = Workspace(destination=engine, api_base_url=simulator.base_url, **account)
+    for asked in (workspace.fetch_profiles, workspace.preview_profiles):
+        with pytest.raises(ConfigError, match=words):
+            asked(table, sync=SyncWish(history=True))
+    assert simulator.stats.requests == ()
+    assert place.query("SELECT to_regnamespace('mixpanel_fetch')") == [(None,)]
+
+
+def test_what_is_in_the_way_can_be_asked_alone_and_of_what_is_not_there(kit, place, engine):
+    order = kit.sync_info(history=True).sync
+    engine.check_in_step("users", order)
+    place.make(OTHER_MARK)
+    with pytest.raises(ConfigError, match="a column deleted_at that is boolean"):
+        engine.check_in_step("users", order)
+    engine.check_in_step("users", kit.sync_info(delete="ignore").sync)
+    with pytest.raises(ConfigError, match="there is no schema other"):
+        engine.check_in_step("other.users", order)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import mixpanel_fetch_redact
@@ -14,13 +13,8 @@ KEY = "0123456789abcdef-fedcba9876543210"
 
 
 @pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
+def key(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """The key in use; no test sees the settings of the machine it runs on."""
-    for name in list(os.environ):
-        if name.startswith("MP_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("MP_REDACT_KEY", KEY)
     return KEY
 
