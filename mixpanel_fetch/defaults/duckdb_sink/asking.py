@@ -10,6 +10,7 @@ import duckdb
 from mixpanel_fetch.defaults.duckdb_sink import failures
 from mixpanel_fetch.defaults.duckdb_sink.database import Database
 from mixpanel_fetch.errors import ConfigError
+from mixpanel_fetch.hookspecs import require_reading
 
 _READS = frozenset({"SELECT", "EXPLAIN", "MULTI"})
 """DuckDB's types of the statements that read: DESCRIBE, SHOW, SUMMARIZE, FROM, VALUES and WITH are
@@ -66,10 +67,4 @@ def ask(db: Database, sql: str, close: Callable[[], None]) -> DuckDBAnswer:
 def _admit(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     with failures.of_a_query():
         statements = connection.extract_statements(sql)
-    if not statements:
-        raise ConfigError("the query is empty; write a SELECT")
-    if len(statements) > 1:
-        raise ConfigError(f"one statement at a time, not {len(statements)}")
-    kind = str(statements[0].type).rpartition(".")[2]
-    if kind not in _READS:
-        raise ConfigError(f"{kind} does more than read; only SELECT and its like can be asked")
+    require_reading([str(one.type).rpartition(".")[2] for one in statements], _READS)
