@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec import UNSET
@@ -41,10 +41,19 @@ class RowSeen(msgspec.Struct, gc=False):
     properties: _Seen | None = msgspec.field(name="$properties", default=None)
 
 
+class _Properties(msgspec.Struct, gc=False):
+    properties: Raw = msgspec.field(name="$properties")
+
+
 class _Rows(msgspec.Struct):
     results: list[Row]
 
 
+class _AllProperties(msgspec.Struct):
+    results: list[_Properties]
+
+
+_all_properties = msgspec.json.Decoder(_AllProperties).decode
 _rows = msgspec.json.Decoder(_Rows).decode
 _row = msgspec.json.Decoder(Row).decode
 _text = msgspec.json.Decoder(str).decode
@@ -61,6 +70,13 @@ _UNREAD: Any = object()
 _from_iso = datetime.fromisoformat
 
 
+class _Cut(NamedTuple):
+    """An answer without its ``$last_seen``, and what each row's column holds."""
+
+    text: bytes
+    instants: list[datetime | None]
+
+
 @dataclass(frozen=True)
 class UsualRows:
     """The rows of an answer, all of them objects: the answer, and what was read of each row."""
@@ -72,12 +88,17 @@ class UsualRows:
         """Return the usable rows of page ``index``, and those left out."""
         ids = [row.distinct_id if isinstance(row.distinct_id, str) else None for row in self.seen]
         values = [row.properties.last_seen if row.properties else UNSET for row in self.seen]
-        cut, instants = _without_last_seen(self.body, values) or (
-            self.body,
-            [_UNREAD] * len(values),
+        pieces = _around_last_seen(self.body, values)
+        alike = None if pieces is None else _cut_alike(pieces, values)
+        if alike is not None and None not in ids:  # most pages; each row has its properties, too
+            found = _all_properties(alike.text).results
+            properties = [bytes(row.properties) for row in found]
+            return Batch(cast("list[str]", ids), properties, alike.instants), []
+        cut = alike or (
+            _Cut(self.body, [_UNREAD] * len(ids)) if pieces is None else _cut_each(pieces, values)
         )
         rejected: list[Rejection] = []
-        rows = zip(range(len(ids)), _rows(cut).results, ids, instants, strict=True)
+        rows = zip(range(len(ids)), _rows(cut.text).results, ids, cut.instants, strict=True)
         return _batch(rows, index, rejected), rejected
 
 
@@ -101,37 +122,27 @@ class OddRows:
         return batch, rejected
 
 
-def _without_last_seen(
-    body: bytes, values: Sequence[Any]
-) -> tuple[bytes, list[datetime | None]] | None:
-    """Return ``body`` without each row's usual ``$last_seen``, and what the rows' columns hold.
+def _around_last_seen(body: bytes, values: Sequence[Any]) -> list[bytes] | None:
+    """Return the pieces of ``body`` around each row's ``$last_seen``.
 
-    ``values``: what each row has there, UNSET for nothing. The column holds ``_UNREAD`` for an
-    unusual value. None unless the text holds just those of the rows themselves: as no key is
-    spelled with escapes, each of them is found; and if nothing else is found, none is nested,
-    repeated, or part of a string.
+    ``values``: what each row has there, UNSET for nothing. None unless the text holds just those of
+    the rows themselves: as no key is spelled with escapes, each of them is found; and if nothing
+    else is found, none is nested, repeated, or part of a string.
     """
     if _DISGUISED.search(body):
         return None
-    first, *rest = body.split(_KEY)
-    if len(rest) != len(values) - values.count(UNSET):
-        return None
-    seen = [value for value in values if value is not UNSET]
-    cut, instants = _cut_alike(first, rest, seen) or _cut_each(first, rest)
-    if len(instants) < len(values):
-        following = iter(instants)
-        instants = [None if value is UNSET else next(following) for value in values]
-    return cut, instants
+    pieces = body.split(_KEY)
+    return pieces if len(pieces) - 1 == len(values) - values.count(UNSET) else None
 
 
-def _cut_alike(
-    first: bytes, rest: Sequence[bytes], seen: Sequence[Any]
-) -> tuple[bytes, list[datetime | None]] | None:
-    """Cut out what each piece of ``rest`` begins with, where that differs in digits alone.
+def _cut_alike(pieces: Sequence[bytes], values: Sequence[Any]) -> _Cut | None:
+    """Return the text without its ``$last_seen``, and the instant of each row.
 
-    ``seen``: the values. Most pages are like that, and looking at each piece takes twice as long.
+    None unless each row has one, and all are written in the same way but for their digits. Most
+    pages are like that, and looking at each piece takes twice as long.
     """
-    match = _VALUE.match(rest[0]) if rest else None
+    first, *rest = pieces
+    match = _VALUE.match(rest[0]) if rest and len(rest) == len(values) else None
     if match is None or match[2]:
         return None
     length = match.end()
@@ -139,24 +150,28 @@ def _cut_alike(
     if heads.translate(_ANY_DIGIT) != match[0].translate(_ANY_DIGIT) * len(rest):
         return None
     try:
-        instants: list[datetime | None] = [_from_iso(text + "+00:00") for text in seen]
+        instants: list[datetime | None] = [_from_iso(text + "+00:00") for text in values]
     except ValueError:
         return None
-    return b"".join([first, *[piece[length:] for piece in rest]]), instants
+    return _Cut(b"".join([first, *[piece[length:] for piece in rest]]), instants)
 
 
-def _cut_each(first: bytes, rest: Sequence[bytes]) -> tuple[bytes, list[datetime | None]]:
+def _cut_each(pieces: Sequence[bytes], values: Sequence[Any]) -> _Cut:
+    """Return what :func:`_cut_alike` does; an unusual value stays, and its row is ``_UNREAD``."""
+    first, *rest = pieces
     matches = [_VALUE.match(piece) for piece in rest]
-    instants = _instants([match[1] if match else b"" for match in matches])
-    pieces = [first]
-    for piece, match, instant in zip(rest, matches, instants, strict=True):
+    found = _instants([match[1] if match else b"" for match in matches])
+    kept = [first]
+    for piece, match, instant in zip(rest, matches, found, strict=True):
         if match is None or instant is _UNREAD:
-            pieces += (_KEY, piece)
+            kept += (_KEY, piece)
             continue
         if match[2]:  # the last one of its object: the comma is before it
-            pieces[-1] = pieces[-1].rstrip(b", \t\r\n")
-        pieces.append(piece[match.end() :])
-    return b"".join(pieces), instants
+            kept[-1] = kept[-1].rstrip(b", \t\r\n")
+        kept.append(piece[match.end() :])
+    following = iter(found)
+    instants = [None if value is UNSET else next(following) for value in values]
+    return _Cut(b"".join(kept), instants)
 
 
 def _instants(texts: Sequence[bytes]) -> list[datetime | None]:
