@@ -19,7 +19,9 @@ from marshmallow import ValidationError
 
 from mixpanel_fetch.batch import Batch
 from mixpanel_fetch.defaults import parquet_sink
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine, ParquetOptions, staging
+from mixpanel_fetch.defaults.parquet_sink import staging
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.options import ParquetOptions
 from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError
 from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
 

@@ -200,7 +200,7 @@ def test_naming_the_plugins_loads_neither_gevent_nor_duckdb() -> None:
 import sys
 from mixpanel_fetch.defaults import gevent_pool, jsonl_sink, parquet_sink, sequential, shape
 gevent_pool.register_strategies(); parquet_sink.register_sinks()
-gevent_pool.GeventPool(3); parquet_sink.ParquetEngine("x.parquet")
+gevent_pool.GeventPool(3); parquet_sink.open_sink("x.parquet")
 print(sorted({"gevent", "duckdb", "requests"} & set(sys.modules)))
 """
     start = time.perf_counter()

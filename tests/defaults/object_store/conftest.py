@@ -24,7 +24,7 @@ import pytest
 from obstore.store import S3Store
 
 from mixpanel_fetch.batch import Batch
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 from mixpanel_fetch.model import LoadReport, Mode, ProfileQuery, RunInfo
 
 ACCESS_KEY, SECRET_KEY = "AKIDENVIRONMENT", "sEcReT/of+the/environment"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine, ParquetOptions
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.options import ParquetOptions
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.simulator import EngageSimulator
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 from mixpanel_fetch.errors import ConfigError, StorageError
 
 KEY = "lake/users/load_date=2026-11-24/part-0.parquet"
@@ -142,7 +142,7 @@ def test_what_is_not_installed_is_said_with_the_name_of_the_extra(missing):
     script = f"""
 import sys
 sys.modules[{missing!r}] = None
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 ParquetEngine("x.parquet").check("users", "create")
 from mixpanel_fetch.errors import ConfigError
 try:
@@ -162,7 +162,7 @@ except ConfigError as error:
 def test_a_file_on_this_machine_needs_neither(tmp_path):
     script = f"""
 import sys
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 ParquetEngine("s3://bucket/x")
 engine = ParquetEngine({str(tmp_path / "x.parquet")!r})
 engine.check("users", "create")

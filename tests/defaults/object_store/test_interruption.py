@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 from mixpanel_fetch.errors import StorageError
 from mixpanel_fetch.simulator import EngageSimulator
 

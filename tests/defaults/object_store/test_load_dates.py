@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 import duckdb
 import pytest
 
-from mixpanel_fetch.defaults.parquet_sink import ParquetEngine
+from mixpanel_fetch.defaults.parquet_sink.engine import ParquetEngine
 from mixpanel_fetch.errors import ConfigError, TableExistsError
 
 NIGHT = datetime(2026, 11, 24, 23, 59, tzinfo=timezone.utc)
