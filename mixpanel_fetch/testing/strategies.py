@@ -17,6 +17,7 @@ from mixpanel_fetch.testing.promises import in_thread, promised
 from mixpanel_fetch.testing.strategy_bench import (
     Script,
     ScriptedPages,
+    Stopping,
     StrategyBench,
     hub_of_its_own,
     leftovers,
@@ -206,9 +207,8 @@ class StrategyTests:
 
         case, cancel = fetching.case, threading.Event()
         with EngageSimulator(profiles=200, page_latency=dict.fromkeys(range(1, 20), 3.0)) as slow:
-            timer = threading.Timer(0.3, cancel.set)
-            timer.start()
-            start = time.monotonic()
+            stopping = Stopping(slow, cancel)
+            stopping.start()
             result = fetch(
                 slow,
                 Collector(),
@@ -219,8 +219,8 @@ class StrategyTests:
                 page_size=10,
                 cancel=cancel,
             )
-            seconds = time.monotonic() - start
-            timer.join()
+            stopping.join()
+            seconds = time.monotonic() - stopping.told_at
         assert result.interrupted, "a fetch that is told to stop must say that it was interrupted"
         assert seconds < 2.5, f"a fetch must stop within a second or so, not after {seconds:.1f} s"
 

@@ -48,6 +48,24 @@ class Script:
         return ScriptedPages(self, gate)
 
 
+class Stopping(threading.Thread):
+    """Sets ``cancel`` once a page after the first one was asked for. ``told_at``: when."""
+
+    def __init__(self, simulator: EngageSimulator, cancel: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.told_at = time.monotonic()
+        self._simulator = simulator
+        self._cancel = cancel
+
+    def run(self) -> None:
+        """Look, for as long as a slow machine may take to come there."""
+        latest = time.monotonic() + 60
+        while self._simulator.stats.received < 2 and time.monotonic() < latest:
+            time.sleep(0.01)
+        self.told_at = time.monotonic()
+        self._cancel.set()
+
+
 class ScriptedPages:
     """A :class:`~mixpanel_fetch.protocols.PageSource` that notes what is done with it."""
 

@@ -232,7 +232,7 @@ class SinkMachine(RuleBasedStateMachine):
         self.crashes = self.begun = 0
 
     def opened(self):
-        return DuckDBEngine(self.path, index=self.chance.choice([None, "none", "primary"]))
+        return DuckDBEngine(self.path, index=self.chance.choice(["none", "primary"]))
 
     def teardown(self):
         if hasattr(self, "engine"):

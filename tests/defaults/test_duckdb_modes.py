@@ -3,14 +3,16 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from mixpanel_fetch.defaults.duckdb_sink import publish
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError, TableNotFoundError
 
 OURS = "(distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
+KEY = ", PRIMARY KEY(distinct_id)"
 BARE = "(distinct_id VARCHAR, properties JSON, last_seen TIMESTAMP)"
 
 
-@pytest.fixture(params=[None, "none", "primary"])
+@pytest.fixture(params=["auto", "none", "primary"])
 def index(request):
     return request.param
 
@@ -21,43 +23,32 @@ def definition(kit, path):
 
 
 def test_create_makes_the_table_of_the_documentation(kit, path, index):
-    report = kit.fetch(DuckDBEngine(path, index=index), {1: kit.batch("c"), 0: kit.batch("a", "b")})
+    engine = DuckDBEngine(path, index=index)
+    report = kit.fetch(engine, {1: kit.batch("c"), 0: kit.batch("a", "b")})
     assert (report.total_rows, report.inserted, report.updated) == (3, 3, 0)
-    id_and_key = (
-        ("VARCHAR", ", PRIMARY KEY(distinct_id)")
-        if index == "primary"
-        else ("VARCHAR NOT NULL", "")
-    )
+    kind, key = ("VARCHAR NOT NULL", "") if index == "none" else ("VARCHAR", KEY)
     assert definition(kit, path) == (
-        "CREATE TABLE users(distinct_id {}, properties JSON, last_seen TIMESTAMP{});".format(
-            *id_and_key
-        )
+        f"CREATE TABLE users(distinct_id {kind}, properties JSON, last_seen TIMESTAMP{key});"
     )
     assert kit.query(path, "SHOW TABLES") == [("users",)]
     assert kit.values(path) == {"a": "1", "b": "1", "c": "1"}
 
 
-@pytest.mark.parametrize("index", ["none", "primary"])
-def test_a_table_that_is_replaced_keeps_its_key_unless_told_otherwise(kit, path, index):
-    kit.fetch(DuckDBEngine(path, index=index), {0: kit.batch("a")})
-    kit.fetch(DuckDBEngine(path), {0: kit.batch("a", "b", "b")}, "replace", run_id="again")
-    assert ("PRIMARY KEY" in definition(kit, path)) == (index == "primary")
-    other = "none" if index == "primary" else "primary"
-    pages = {0: kit.batch("c", "c")}
-    kit.fetch(DuckDBEngine(path, index=other), pages, "replace", run_id="other")
-    assert ("PRIMARY KEY" in definition(kit, path)) == (other == "primary")
-    assert kit.values(path) == {"c": "1"}
-
-
-def test_a_key_of_the_users_own_spelling_is_kept_too(kit, path):
-    kit.make(path, 'CREATE TABLE users ("Distinct_ID" VARCHAR PRIMARY KEY, properties JSON)')
-    kit.fetch(DuckDBEngine(path), {0: kit.batch("a")}, "replace")
-    assert "PRIMARY KEY" in definition(kit, path)
+@pytest.mark.parametrize(("rows", "keyed"), [(3, True), (4, False)])
+def test_a_large_table_has_no_key_unless_asked_for(kit, path, monkeypatch, rows, keyed):
+    monkeypatch.setattr(publish, "KEY_UP_TO", 3)
+    pages = {0: kit.batch("twice"), 1: kit.batch("twice", *map(str, range(rows - 1)))}
+    for mode in ("create", "replace"):
+        kit.fetch(DuckDBEngine(path), pages, mode)
+        assert (KEY in definition(kit, path)) == keyed
+        assert len(kit.values(path)) == rows
+    kit.fetch(DuckDBEngine(path, index="primary"), pages, "replace", run_id="again")
+    assert KEY in definition(kit, path)
 
 
 @pytest.mark.parametrize("index", ["unique", ""])
 def test_another_index_is_refused(path, index):
-    with pytest.raises(ConfigError, match="index: Must be one of: none, primary"):
+    with pytest.raises(ConfigError, match="index: Must be one of: auto, none, primary"):
         DuckDBEngine(path, index=index)
 
 
@@ -68,7 +59,7 @@ def test_rows_that_came_twice_are_gone_for_an_index_whatever_else_is_open(kit, p
     with duckdb.connect(str(path)) as host, host.cursor() as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM users").fetchall()
-        engine = DuckDBEngine(connection=host, index=None if own else "primary")
+        engine = DuckDBEngine(connection=host, index="none" if own else "primary")
         report = kit.fetch(engine, {0: kit.batch("a", "b"), 1: kit.batch("b")}, "replace")
         other.execute("COMMIT")
         assert (report.total_rows, report.duplicate_rows) == (2, 1)
@@ -156,8 +147,6 @@ def test_upsert_keeps_other_rows_and_counts_new_and_old(kit, path, mode, table):
 
 
 def test_a_large_upsert_goes_in_portions(kit, path, monkeypatch):
-    from mixpanel_fetch.defaults.duckdb_sink import publish
-
     monkeypatch.setattr(publish, "_PORTION", 3)
     kit.fetch(DuckDBEngine(path), {0: kit.batch("old", "p1", value=0)})
     pages = {page: kit.batch(f"p{page}", "same", value=page) for page in range(9)}

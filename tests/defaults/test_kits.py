@@ -56,7 +56,7 @@ def row_of(distinct_id, properties, last_seen):
 
 
 class TestDuckDB(SinkTests):
-    @pytest.fixture(params=["", "?index=primary"])
+    @pytest.fixture(params=["", "?index=none"])
     def case(self, request, tmp_path):
         path = tmp_path / "r.db"
         rows = from_duckdb(path)

@@ -130,18 +130,6 @@ def belongings(db: Database, table: TableName) -> Belongings:
     )
 
 
-def has_key(db: Database, table: TableName) -> bool:
-    """Whether ``distinct_id`` is the primary key of ``table``."""
-    return bool(
-        db.value(
-            f"SELECT count(*) FROM duckdb_constraints() {OF_TABLE}"
-            " AND constraint_type = 'PRIMARY KEY'"
-            " AND list_transform(constraint_column_names, lambda x: lower(x)) = ['distinct_id']",
-            which(db, table),
-        )
-    )
-
-
 def has_index(db: Database, table: TableName) -> bool:
     """Whether DuckDB keeps an index of any kind over ``table``."""
     return bool(db.value(f"SELECT index_count FROM duckdb_tables() {OF_TABLE}", which(db, table)))

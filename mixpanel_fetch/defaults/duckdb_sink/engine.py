@@ -56,7 +56,7 @@ class DuckDBEngine:
     once it needs more. ``checkpoint_threshold``: how much is written ahead before it is compressed
     into the file (default 128MB). ``threads``: DuckDB's (default: one a core, at most 4).
     ``index``: ``primary`` makes ``distinct_id`` the primary key of a table that is made, ``none``
-    does not; by default a table that is kept in step has one, another where it replaces such a one.
+    does not; ``auto`` does for at most 100,000 rows, and for a table that is kept in step.
 
     Raises ConfigError for values that these cannot have.
     """
@@ -71,7 +71,7 @@ class DuckDBEngine:
         memory_limit: str | None = None,
         checkpoint_threshold: str = options.CHECKPOINT,
         threads: int | None = None,
-        index: options.Index | None = None,
+        index: options.Index = "auto",
     ) -> None:
         if (path is None) == (connection is None):
             raise ConfigError("give either the path of a DuckDB file or a connection")

@@ -39,7 +39,7 @@ class DuckDBLoad:
         run: RunInfo,
         name: TableName,
         *,
-        index: Index | None,
+        index: Index,
         earlier: RunEntry | None,
         created_metadata: bool,
         undo: Callable[[], None],
@@ -182,7 +182,8 @@ class DuckDBLoad:
         order = self._run.sync
         assert order is not None
         # A sync that brings a few rows looks for their ids: a key has them, however many there are.
-        prepare(self._db, self._staging, self._name, "merge", self._index or "primary")
+        index: Index = "primary" if self._index == "auto" else self._index
+        prepare(self._db, self._staging, self._name, "merge", index)
         whole = complete and not self._has_published()
         ledger = SyncLedger(self._db)
         with self._db.transaction():

@@ -12,8 +12,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 from mixpanel_fetch.errors import ConfigError
 from mixpanel_fetch.sizes import bytes_of
 
-Index = Literal["none", "primary"]
-"""Whether ``distinct_id`` is the primary key of a table, with an index."""
+Index = Literal["auto", "none", "primary"]
+"""Whether ``distinct_id`` is the primary key of a table that is made; ``auto``: if it is cheap."""
 
 SMALLEST_MEMORY = "100MB"
 MEMORY = "200MB"
@@ -59,8 +59,8 @@ class DuckDBOptions(Schema):
     ``memory_limit``: what DuckDB may take for rows (default 200MB). ``checkpoint_threshold``: how
     much is written ahead before it is compressed into the file (default 128MB). ``threads``:
     DuckDB's (default one a core, at most 4). ``index``: ``primary`` makes ``distinct_id`` the
-    primary key of a table that is made, ``none`` does not; by default a table that is kept in step
-    has one, another where it replaces such a one.
+    primary key of a table that is made, ``none`` does not; by default, ``auto``, tables of at most
+    100,000 rows have one, and those that are kept in step.
     """
 
     memory_limit = fields.String(validate=_memory)
@@ -86,11 +86,10 @@ def settings_of(
     return settings
 
 
-def index_of(index: str | None) -> Index | None:
+def index_of(index: str) -> Index:
     """Return the option ``index``. Raises ConfigError for what it cannot be."""
-    if index is not None:
-        _check({"index": index})
-    return cast("Index | None", index)
+    _check({"index": index})
+    return cast("Index", index)
 
 
 def _check(options: dict[str, str]) -> None:

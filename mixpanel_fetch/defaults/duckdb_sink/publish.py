@@ -12,6 +12,12 @@ from mixpanel_fetch.defaults.duckdb_sink.staging import Staging
 from mixpanel_fetch.defaults.duckdb_sink.upsert import Upsert
 from mixpanel_fetch.model import Mode
 
+KEY_UP_TO = 100_000
+"""Rows up to which a table has a primary key unless told otherwise.
+
+DuckDB keeps a key's index in memory, 94 bytes an id and up to 160 while it is built, and makes the
+file three times as large. Up to here nobody notices; beyond, memory would grow with the rows.
+"""
 _PORTION = 100_000
 """Staged rows that one join holds in memory."""
 
@@ -24,24 +30,17 @@ class Published:
     updated: int
 
 
-def prepare(
-    db: Database, staging: Staging, target: TableName, mode: Mode, index: Index | None
-) -> None:
-    """Make the staged ids unique, and the table that is to be made ready for its indexes.
+def prepare(db: Database, staging: Staging, target: TableName, mode: Mode, index: Index) -> None:
+    """Make the staged ids unique, and a table that is to be made ready for its indexes.
 
-    ``index`` None: a table that is replaced keeps its own. Nothing visible changes, and a resume
-    finds it well.
+    Nothing visible changes, and a resume finds it well.
     """
     staging.drop_repeated()
     existing = catalog.find_table(db, target)
     if existing is not None and mode != "replace":
         return
-    keyed = index == "primary"
-    indexed = keyed
-    if existing is not None:
-        keyed = keyed or (index is None and catalog.has_key(db, existing))
-        indexed = keyed or bool(catalog.belongings(db, existing).indexes)
-    if indexed:
+    keyed = index == "primary" or (index == "auto" and staging.count() <= KEY_UP_TO)
+    if keyed or (existing is not None and catalog.belongings(db, existing).indexes):
         staging.prepare_index()
     if keyed:
         staging.add_key()
