@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 import os
 import signal
 import sys
@@ -15,38 +14,31 @@ import pytest
 from mixpanel_fetch import MixpanelAPIClient, Workspace
 from mixpanel_fetch.cli import run
 
-NUMBERS = itertools.count()
+
+class QuietWeakKeys(weakref.WeakKeyDictionary):
+    """Forgets dead keys without running Python code. Not to be iterated meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self._remove = self.data.pop
 
 
-def index_of_stacks():
-    """Return where a tracer of coverage keeps the number of a greenlet's stack: on the greenlet."""
-    name = f"_stack_{next(NUMBERS)}"
-    index = {
-        "__getitem__": operator.attrgetter(name),
-        "__setitem__": lambda _, greenlet, stack: setattr(greenlet, name, stack),
-    }
-    return type("Index", (), index)()
+def keep_coverage_from_hanging(collector):
+    """Give coverage's tracers of other threads dictionaries that forget in C.
 
-
-def keep_coverage_quick(coverage):
-    """Give coverage's tracers an index of greenlets that runs no Python code.
-
-    Theirs is a weak dictionary, asked in Python at each call and each return: a third of the time
-    that coverage costs. And in CPython 3.11, traced Python code that runs inside a pending call
-    spins for ever once another pending call waits: RESUME is dispatched again and again. greenlet
-    cleans up after a thread in a pending call, and there the dictionary's callback would run, so
-    two threads that end together were enough to hang the tests.
+    In CPython 3.11, traced Python code that runs inside a pending call spins for ever once another
+    pending call waits: RESUME is dispatched again and again. greenlet cleans up after a thread in
+    a pending call, and there a weak dictionary of the thread's tracer runs its callback. So two
+    threads that end together were enough to hang the tests.
     """
-    collector = coverage._collector
-    start, lock = collector._start_tracer, threading.RLock()
+    start, lock = collector._installation_trace, threading.Lock()
 
-    def start_tracer():
-        with lock, mock.patch.object(weakref, "WeakKeyDictionary", index_of_stacks):
-            return start()
+    def start_tracer(frame, event, arg):
+        with lock, mock.patch.object(weakref, "WeakKeyDictionary", QuietWeakKeys):
+            return start(frame, event, arg)
 
-    coverage.stop()
-    collector._start_tracer = start_tracer
-    coverage.start()
+    collector._installation_trace = start_tracer
+    threading.settrace(start_tracer)
 
 
 def pytest_configure(config):
@@ -64,7 +56,7 @@ def pytest_sessionstart():
         from coverage import Coverage
 
         if (coverage := Coverage.current()) is not None:
-            keep_coverage_quick(coverage)
+            keep_coverage_from_hanging(coverage._collector)
 
 
 @pytest.hookimpl(trylast=True)  # hypothesis marks its tests in this hook

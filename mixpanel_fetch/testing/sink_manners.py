@@ -58,7 +58,8 @@ class SinkFetchTests:
             simulator.reset_stats()
             with promised("a stopped fetch must be resumed"):
                 result = bench.fetch(simulator, resume=True)
-            asked = simulator.stats.received
+            # Pages, not requests: one that was under way when the fetch stopped may arrive late.
+            asked = len(simulator.stats.pages)
         assert result.exit_code == 0, f"a resumed fetch must end well: {result.warnings}"
         assert asked <= 3, f"of five pages two had landed, and {asked} were asked for"
         bench.assert_holds(reference.pages, "a resumed fetch must store every profile as it came")

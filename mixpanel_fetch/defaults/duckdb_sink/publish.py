@@ -43,7 +43,7 @@ def prepare(db: Database, staging: Staging, target: TableName, mode: Mode, index
     if keyed or (existing is not None and catalog.belongings(db, existing).indexes):
         staging.prepare_index()
     if keyed:
-        staging.add_key()
+        staging.want_key()
 
 
 def publish(db: Database, staging: Staging, target: TableName, mode: Mode) -> Published:

@@ -46,6 +46,7 @@ class Staging:
         self.name = name.staging(run_id)
         self.sql = db.sql(self.name)
         self._unique = False
+        self._wants_key = False
 
     def count(self) -> int:
         """Return the rows staged."""
@@ -100,14 +101,16 @@ class Staging:
                 f"ALTER TABLE {self._db.sql(copy)} RENAME TO {quoted(self.name.table)}"
             )
 
-    def add_key(self) -> None:
-        """Have DuckDB keep the ids unique from now on. ``prepare_index`` comes before."""
+    def want_key(self) -> None:
+        """Have ``become`` make the ids a primary key. ``prepare_index`` comes before."""
         self._budget.make_room(self.count())
-        self._db.execute(f"ALTER TABLE {self.sql} ADD PRIMARY KEY (distinct_id)")
+        self._wants_key = True
 
     def become(self, table: str) -> int:
         """Turn into ``table``, in the same schema, without a copy. Returns its rows."""
         rows = self.count()
+        if self._wants_key:
+            self._db.execute(f"ALTER TABLE {self.sql} ADD PRIMARY KEY (distinct_id)")
         self._db.execute(f"ALTER TABLE {self.sql} DROP COLUMN page_index")
         self._db.execute(f"ALTER TABLE {self.sql} RENAME TO {quoted(table)}")
         return rows
