@@ -139,7 +139,7 @@ def _cut_alike(pieces: Sequence[bytes], values: Sequence[Any]) -> _Cut | None:
     """Return the text without its ``$last_seen``, and the instant of each row.
 
     None unless each row has one, and all are written in the same way but for their digits. Most
-    pages are like that, and looking at each piece takes twice as long.
+    pages are like that, and looking at each piece takes longer.
     """
     first, *rest = pieces
     match = _VALUE.match(rest[0]) if rest and len(rest) == len(values) else None

@@ -5,6 +5,7 @@ import pytest
 
 from mixpanel_fetch.defaults.duckdb_sink import publish
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
+from mixpanel_fetch.defaults.duckdb_sink.options import DuckDBOptions
 from mixpanel_fetch.errors import ConfigError, StorageError, TableExistsError, TableNotFoundError
 
 OURS = "(distinct_id VARCHAR PRIMARY KEY, properties JSON, last_seen TIMESTAMP)"
@@ -44,6 +45,11 @@ def test_a_large_table_has_no_key_unless_asked_for(kit, path, monkeypatch, rows,
         assert len(kit.values(path)) == rows
     kit.fetch(DuckDBEngine(path, index="primary"), pages, "replace", run_id="again")
     assert KEY in definition(kit, path)
+
+
+def test_what_is_large_is_what_the_option_says():
+    for told in (DuckDBOptions, DuckDBEngine):
+        assert f"at most {publish.KEY_UP_TO:,} rows" in " ".join((told.__doc__ or "").split())
 
 
 @pytest.mark.parametrize("index", ["unique", ""])

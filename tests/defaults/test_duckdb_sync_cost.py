@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from mixpanel_fetch import ConfigError
-from mixpanel_fetch.defaults.duckdb_sink import upsert
+from mixpanel_fetch.defaults.duckdb_sink import publish, upsert
 from mixpanel_fetch.defaults.duckdb_sink.engine import DuckDBEngine
 from mixpanel_fetch.sync import SyncWish
 
@@ -103,6 +103,19 @@ def test_where_nothing_came_the_table_is_not_touched(engage_simulator, sync, con
     result = sync(simulator, watched, history=True)
     assert (result.sync, result.rows_received, result.exit_code) == ("incremental", 0, 0)
     assert [one for one, _ in watched.statements if '."t"' in one or "t_history" in one] == []
+
+
+@pytest.mark.parametrize("index", ["auto", "none", "primary"])
+def test_a_table_that_is_kept_in_step_has_a_key_however_large(
+    engage_simulator, workspace_of, connection, monkeypatch, index
+):
+    monkeypatch.setattr(publish, "KEY_UP_TO", 0)
+    engine = DuckDBEngine(connection=connection, index=index)
+    workspace_of(engage_simulator(profiles=people(20)), engine).fetch_profiles("t", sync=SyncWish())
+    found = connection.execute(
+        "SELECT has_primary_key FROM duckdb_tables() WHERE table_name = 't'"
+    ).fetchall()
+    assert found == [(index != "none",)]
 
 
 # Many rows that differ
